@@ -1,5 +1,6 @@
 //! Periodic work beside the lanes.
 
 pub(crate) mod census;
+pub mod expiry;
 pub mod maintenance;
 pub mod purge;

@@ -9,7 +9,7 @@ use crate::replay::Replayer;
 use crate::settings::Settings;
 use crate::status::{Board, gauges};
 use crate::stream::{self, DeclareError};
-use crate::upkeep::{census, maintenance, purge};
+use crate::upkeep::{census, expiry, maintenance, purge};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::future::ready;
@@ -118,6 +118,8 @@ async fn run_lanes(
     tasks.spawn(until_stop().run_until_cancelled_owned(dead_letters::run(context.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(census::run(context.pool.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(purge::run(context.pool.clone())));
+    let expiry = expiry::run(context.pool.clone(), context.connection.clone());
+    tasks.spawn(until_stop().run_until_cancelled_owned(expiry));
     tasks.spawn(until_stop().run_until_cancelled_owned(Replayer::new(context.clone()).run()));
 
     // The rest of the time is for giving the lanes back. A batch that is cut off is rolled back or committed; the next owner

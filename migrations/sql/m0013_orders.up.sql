@@ -13,15 +13,18 @@ BEGIN
 END $$;
 
 -- Only the ledger writes orders. The symbol is the pair, BASE/QUOTE; '' while only a lock without a pair has named the
--- order. `quote_filled` is the amount of the quote asset that was paid or received, without fees. `fees` maps an asset to
--- a decimal string, negative for a rebate. `last_lock` is the last lock for it, until its hold is used up. `created_at` and `updated_at` are the timestamps of the batches, so that no
--- posting of the order is older than `created_at`.
+-- order. `ordinal` counts the orders of an id from 0: of two transactions that each make one, without seeing the other's,
+-- only one can commit. `quote_filled` is the amount of the quote asset that was paid or received, without fees. `fees`
+-- maps an asset to a decimal string, negative for a rebate. `last_lock` is the last lock for it, until its hold is used
+-- up. `created_at` and `updated_at` are the timestamps of the batches, so that no posting of the order is older than
+-- `created_at`.
 CREATE TABLE orders (
     id               uuid PRIMARY KEY,
     user_id          uuid NOT NULL REFERENCES users (id),
     trading_id       uuid NOT NULL REFERENCES tradings (id),
     symbol           text NOT NULL DEFAULT '' CHECK (length(symbol) <= 129),
     order_id         text NOT NULL CHECK (length(order_id) BETWEEN 1 AND 128),
+    ordinal          smallint NOT NULL CHECK (ordinal >= 0),
     side             text CHECK (side IN ('buy', 'sell')),
     type             text CHECK (length(type) BETWEEN 1 AND 128),
     amount           numeric(38, 18) CHECK (amount >= 0 AND amount <> 'NaN'),
@@ -41,6 +44,7 @@ CREATE TABLE orders (
     created_at       timestamptz NOT NULL,
     updated_at       timestamptz NOT NULL,
     CONSTRAINT orders_key UNIQUE (trading_id, order_id, symbol),
+    CONSTRAINT orders_ordinal UNIQUE (trading_id, order_id, ordinal),
     CONSTRAINT orders_event_times CHECK (first_event_time <= last_event_time)
 ) WITH (fillfactor = 70);
 CREATE INDEX orders_user ON orders (user_id, created_at DESC, id DESC);
@@ -50,23 +54,26 @@ CREATE INDEX orders_unended ON orders (user_id, created_at DESC, id DESC)
 -- The live stream reads the latest changes of a user.
 CREATE INDEX orders_changed ON orders (user_id, updated_at, id);
 
--- symbol '' is the hold of locks that named no pair.
+-- symbol '' is the hold of locks that named no pair. `trading_id` is the sub-account's.
 ALTER TABLE holds
+    ADD COLUMN trading_id uuid,
     ADD COLUMN symbol text NOT NULL DEFAULT '' CHECK (length(symbol) <= 129),
     ADD COLUMN expires_at timestamptz,
     DROP CONSTRAINT holds_pkey,
     ADD PRIMARY KEY (sub_account_id, order_id, symbol);
-CREATE INDEX holds_order ON holds (order_id);
+UPDATE holds h SET trading_id = s.trading_id FROM sub_accounts s WHERE s.id = h.sub_account_id;
+ALTER TABLE holds ALTER COLUMN trading_id SET NOT NULL;
+CREATE INDEX holds_order ON holds (trading_id, order_id);
 CREATE INDEX holds_expires ON holds (expires_at) WHERE expires_at IS NOT NULL;
 
 -- Orders of the existing holds, so that they can be found and ended; those of the history before are not made. The id is
 -- a UUIDv7 of this moment.
-INSERT INTO orders (id, user_id, trading_id, order_id, status, accounts, first_event_time, last_event_time, created_at,
+INSERT INTO orders (id, user_id, trading_id, order_id, ordinal, status, accounts, first_event_time, last_event_time, created_at,
     updated_at)
 SELECT overlay(overlay(gen_random_uuid()::text PLACING '7' FROM 15)
            PLACING left(lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint), 12, '0'), 8) || '-'
            || right(lpad(to_hex(floor(extract(epoch FROM now()) * 1000)::bigint), 12, '0'), 4) FROM 1)::uuid,
-       s.user_id, s.trading_id, h.order_id, 'unknown', array_agg(h.sub_account_id ORDER BY h.sub_account_id),
+       s.user_id, s.trading_id, h.order_id, 0, 'unknown', array_agg(h.sub_account_id ORDER BY h.sub_account_id),
        min(h.created_at), greatest(min(h.created_at), max(h.updated_at)), now(), now()
 FROM holds h JOIN sub_accounts s ON s.id = h.sub_account_id
 WHERE h.order_id <> ''

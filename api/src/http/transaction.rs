@@ -1,7 +1,7 @@
 //! The transaction of a request that changes something, from begin to commit.
 //!
-//! A use case is a closure over a [`Tx`] that ends with [`Tx::finish`]. It runs again after a deadlock or a serialization
-//! failure, so it must have no effect outside of its transaction.
+//! A use case is a closure over a [`Tx`] that ends with [`Tx::finish`]. It runs again when it loses a race, such as a
+//! deadlock, so it must have no effect outside of its transaction.
 
 use super::reply::Reply;
 use crate::state::State;
@@ -18,8 +18,6 @@ use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, asser
 
 /// Maximum number of attempts at a transaction.
 const ATTEMPTS_MAX: u32 = 3;
-/// Serialization failure and deadlock: the same transaction can succeed when it runs again.
-const RETRY_CODES: [&str; 2] = ["40001", "40P01"];
 
 /// A transaction of a request, rolled back unless it is finished or committed.
 pub(crate) struct Tx {
@@ -155,7 +153,7 @@ pub(super) async fn keep(
     idempotency::keep(connection, call, status, &body, booked_at).await
 }
 
-/// Repeats `attempt` after a deadlock or a serialization failure.
+/// Repeats `attempt` after it lost a race against another transaction.
 pub(super) async fn retried<T, A, F>(attempt: A) -> Result<T>
 where
     A: Fn() -> F,
@@ -164,19 +162,8 @@ where
     let mut attempts = 1;
     loop {
         match attempt().await {
-            Err(error) if attempts < ATTEMPTS_MAX && is_retryable(&error) => attempts += 1,
+            Err(error) if attempts < ATTEMPTS_MAX && error.is_race() => attempts += 1,
             result => return result,
         }
     }
-}
-
-fn is_retryable(error: &Error) -> bool {
-    let Error::DatabaseUnavailable(source) = error else {
-        return false;
-    };
-    let code = source
-        .downcast_ref::<sqlx::Error>()
-        .and_then(|error| error.as_database_error())
-        .and_then(|error| error.code());
-    code.is_some_and(|code| RETRY_CODES.contains(&code.as_ref()))
 }

@@ -108,7 +108,7 @@ async fn names_the_invalid_entry_of_a_list_of_fees() {
 }
 
 #[tokio::test]
-async fn rounds_to_eighteen_places_and_keeps_the_info_as_sent() {
+async fn rounds_to_eighteen_places_and_keeps_the_text_as_sent() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "10").await;
@@ -118,7 +118,10 @@ async fn rounds_to_eighteen_places_and_keeps_the_info_as_sent() {
     let log = user.log(trade(&book, "long", &fine)).await;
 
     assert_eq!(log.data()["info"]["volume"], "0.1000000000000000055");
-    assert_eq!(log.data()["info"]["drift"], Value::Null);
+    let rounded = json!({"fill.volume": "-0.0000000000000000005"});
+    assert_eq!(log.data()["info"]["drift"], rounded);
+    let read = user.get(&format!("/v1/trading-logs/{}", log.id())).await;
+    assert_eq!(read.data()["info"], log.data()["info"]);
     assert_eq!(user.balance(&book.stock).await, "0.100000000000000006");
     let path = format!("/v1/sub-accounts/{}/deposit", book.stock);
     let deposit = user

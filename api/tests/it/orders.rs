@@ -251,6 +251,45 @@ async fn one_order_shows_its_trade() {
 }
 
 /// Inserts logs of the order `o1`, each in a batch of its own.
+#[tokio::test]
+async fn a_trade_that_says_filled_ends_its_order() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "10", "10").await;
+    world.hold(&book.currency, "o1", "1").await;
+    let status = async || {
+        let found = user.get("/v1/orders?order_id=o1").await;
+        text(&found.list("orders")[0]["status"])
+    };
+
+    user.log(book.trade_with("long", "order_id", "o1")).await;
+    assert_eq!(status().await, "partially_filled");
+
+    let mut last = book.trade_with("long", "order_id", "o1");
+    last["info"]["order_status"] = "FILLED".into();
+    user.log(last).await;
+
+    assert_eq!(status().await, "filled");
+    let account = user
+        .get(&format!("/v1/sub-accounts/{}", book.currency))
+        .await;
+    assert_eq!(account.data()["locked"], "0");
+    world.verify().await;
+}
+
+#[tokio::test]
+async fn the_ledger_alone_writes_the_drift_of_a_log() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let book = user.book("grid", "10", "10").await;
+
+    let own = book.trade_with("long", "drift", "mine");
+    let refused = user.post("/v1/trading-logs", own).await;
+
+    refused.assert_error(400, "INVALID_VALUE");
+    refused.assert_details("info.drift");
+}
+
 const MANY_LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, event_time, type, source, order_id) \
     SELECT gen_random_uuid(), now() - n * interval '1 second', user_id, id, now(), 'note', 'bot', 'o1' \
     FROM tradings, generate_series(1, 103) AS n WHERE id = $1";

@@ -137,6 +137,7 @@ fn movement(user: &User<'_>, book: &Book, [symbol, signed, reason]: [&str; 3]) -
         direction,
         amount: amount.parse().expect("an amount"),
         order: "o".parse().ok(),
+        pair: None,
         reason: reason.to_owned(),
         belief: Belief::default(),
     };

@@ -16,9 +16,9 @@ const LEFT: &str = "SELECT (SELECT count(*) FROM transactions) + (SELECT count(*
     + (SELECT count(*) FROM holds) + (SELECT count(*) FROM orders) + (SELECT count(*) FROM sub_accounts) + (SELECT count(*) FROM tradings)";
 
 /// Inserts an order of a trading.
-const ORDER: &str = "INSERT INTO orders (id, user_id, trading_id, order_id, status, first_event_time, last_event_time, \
+const ORDER: &str = "INSERT INTO orders (id, user_id, trading_id, order_id, ordinal, status, first_event_time, last_event_time, \
         created_at, updated_at) \
-    SELECT gen_random_uuid(), user_id, id, 'another', 'open', now(), now(), now(), now() FROM tradings WHERE id = $1";
+    SELECT gen_random_uuid(), user_id, id, 'another', 0, 'open', now(), now(), now(), now() FROM tradings WHERE id = $1";
 
 async fn delete(world: &World) -> Result<()> {
     let mut transaction = world.pool().begin().await?;

@@ -12,7 +12,7 @@ const FOREIGN: &str = "
     FROM orders o LEFT JOIN tradings t ON t.id = o.trading_id
     WHERE t.id IS NULL OR t.user_id <> o.user_id";
 
-/// The orders whose columns contradict each other. One that the bot reported as filled may lack a part of its amount, and
+/// The orders whose columns contradict each other, or that have no pair beside one with a pair. One that the bot reported as filled may lack a part of its amount, and
 /// a fill whose volume rounds to zero moves money although it does not count.
 const CONTRADICTORY: &str = "
     SELECT o.id, o.status, o.fills, o.filled::text, o.amount::text
@@ -21,19 +21,29 @@ const CONTRADICTORY: &str = "
        OR ((o.symbol = '' OR o.side IS NULL) AND (o.fills > 0 OR o.quote_filled <> 0 OR o.fees <> '{}'))
        OR (o.fills > 0 AND o.status IN ('open', 'unknown'))
        OR (o.fills = 0 AND o.status = 'partially_filled')
-       OR (o.filled >= o.amount AND o.amount > 0 AND o.status = 'partially_filled')";
+       OR (o.filled >= o.amount AND o.amount > 0 AND o.status = 'partially_filled')
+       OR (o.symbol = '' AND EXISTS (SELECT FROM orders p
+           WHERE p.trading_id = o.trading_id AND p.order_id = o.order_id AND p.symbol <> ''))";
 
-/// The holds whose order has ended. A hold without a pair belongs to any order with its id, so one of them must be open.
+/// The holds whose order has ended or is missing. A hold without a pair belongs to any order with its id, so one of them
+/// must be open.
 const HELD: &str = "
-    SELECT h.sub_account_id, h.order_id, h.symbol, h.amount::text
-    FROM holds h JOIN sub_accounts s ON s.id = h.sub_account_id
-    JOIN orders o ON o.trading_id = s.trading_id AND o.order_id = h.order_id AND h.symbol IN ('', o.symbol)
+    SELECT h.sub_account_id, h.order_id, h.symbol, h.amount::text, count(o.id) = 0 AS is_missing
+    FROM holds h LEFT JOIN orders o
+        ON o.trading_id = h.trading_id AND o.order_id = h.order_id AND h.symbol IN ('', o.symbol)
+    WHERE h.order_id <> ''
     GROUP BY h.sub_account_id, h.order_id, h.symbol, h.amount
-    HAVING bool_and(o.status IN ('filled', 'cancelled', 'failed'))";
+    HAVING bool_and(o.status IN ('filled', 'cancelled', 'failed')) IS NOT FALSE";
+
+/// The holds with another trading than their sub-account.
+const FOREIGN_HOLDS: &str = "
+    SELECT h.sub_account_id, h.order_id, h.symbol, h.trading_id
+    FROM holds h JOIN sub_accounts s ON s.id = h.sub_account_id
+    WHERE h.trading_id <> s.trading_id";
 
 /// The orders whose filled amount is not the sum of their postings of the base asset. Fills have the quote asset of their
 /// price, which other movements and fees lack; they count whichever side they report. An order of an asset for itself is left
-/// out, because the legs of other orders look like its own. Rows before the order was first recorded do not count, and neither
+/// out, because the legs of other orders look like its own. The sum ends at the largest amount of the books. Rows before the order was first recorded do not count, and neither
 /// do orders whose rows retention may have dropped.
 const MISCOUNTED: &str = "
     SELECT o.id, o.filled::text, coalesce(sum(x.amount), 0)::text AS posted
@@ -46,7 +56,7 @@ const MISCOUNTED: &str = "
       AND o.created_at >= $1
       AND NOT (t.status = 'deleting' AND t.type <> 'real')
     GROUP BY o.id, o.filled
-    HAVING coalesce(sum(x.amount), 0) <> o.filled";
+    HAVING least(coalesce(sum(x.amount), 0), 99999999999999999999.999999999999999999) <> o.filled";
 
 #[derive(FromRow)]
 struct Foreign {
@@ -70,6 +80,15 @@ struct Held {
     order_id: String,
     symbol: String,
     amount: String,
+    is_missing: bool,
+}
+
+#[derive(FromRow)]
+struct ForeignHold {
+    sub_account_id: Uuid,
+    order_id: String,
+    symbol: String,
+    trading_id: Uuid,
 }
 
 #[derive(FromRow)]
@@ -89,6 +108,7 @@ pub(super) async fn check(snapshot: &mut Snapshot<'_>, report: &mut Report) -> s
     check_tradings(snapshot, report).await?;
     check_states(snapshot, report).await?;
     check_holds(snapshot, report).await?;
+    check_tradings_of_holds(snapshot, report).await?;
     check_fills(snapshot, report).await
 }
 
@@ -134,11 +154,32 @@ async fn check_holds(snapshot: &mut Snapshot<'_>, report: &mut Report) -> sqlx::
     let mut rows = sqlx::query_as::<_, Held>(HELD).fetch(&mut *snapshot.connection);
 
     while let Some(hold) = rows.try_next().await? {
+        let state = if hold.is_missing {
+            "is missing"
+        } else {
+            "has ended"
+        };
         let words = format_args!(
-            "sub-account {} holds {} for order {:?} {}, which has ended",
+            "sub-account {} holds {} for order {:?} {}, which {state}",
             hold.sub_account_id, hold.amount, hold.order_id, hold.symbol
         );
         report.add(Kind::OrderHold, words);
+    }
+    Ok(())
+}
+
+async fn check_tradings_of_holds(
+    snapshot: &mut Snapshot<'_>,
+    report: &mut Report,
+) -> sqlx::Result<()> {
+    let mut rows = sqlx::query_as::<_, ForeignHold>(FOREIGN_HOLDS).fetch(&mut *snapshot.connection);
+
+    while let Some(hold) = rows.try_next().await? {
+        let words = format_args!(
+            "the hold of sub-account {} for order {:?} {} names trading {}",
+            hold.sub_account_id, hold.order_id, hold.symbol, hold.trading_id
+        );
+        report.add(Kind::ForeignRow, words);
     }
     Ok(())
 }

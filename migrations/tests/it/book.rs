@@ -20,7 +20,17 @@ INSERT INTO sub_accounts (id, user_id, trading_id, name, symbol, balance, locked
     (id(112), id(1), id(11), 'cash', 'BTC', 59.5, 10, 2, AT),
     (id(113), id(1), id(11), 'unused', 'BNB', 0, 0, 0, AT),
     (id(211), id(2), id(21), 'cash', 'BTC', 5, 0, 1, AT);
-INSERT INTO holds (sub_account_id, order_id, amount) VALUES (id(112), 'o1', 9.5), (id(112), '', 0.5);
+DO $$ BEGIN
+    IF to_regclass('orders') IS NULL THEN
+        INSERT INTO holds (sub_account_id, order_id, amount) VALUES (id(112), 'o1', 9.5), (id(112), '', 0.5);
+    ELSE
+        INSERT INTO orders (id, user_id, trading_id, order_id, ordinal, status, first_event_time, last_event_time,
+            created_at, updated_at)
+        VALUES (id(6), id(1), id(11), 'o1', 0, 'unknown', AT, AT, AT, AT);
+        INSERT INTO holds (sub_account_id, trading_id, order_id, amount) VALUES
+            (id(112), id(11), 'o1', 9.5), (id(112), id(11), '', 0.5);
+    END IF;
+END $$;
 INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, transaction_id, postings, event_time, type, source) VALUES
     (id(1), AT, id(1), id(11), id(112), id(1), 1, AT, 'deposit', 'manual'),
     (id(2), AT, id(1), id(11), NULL, NULL, 2, AT, 'long', 'bot'),

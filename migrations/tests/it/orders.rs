@@ -41,8 +41,9 @@ async fn each_held_order_becomes_an_unknown_one() {
 #[tokio::test]
 async fn the_holds_of_two_pairs_become_one_again() {
     let database = filled().await;
-    let pairs = "INSERT INTO holds (sub_account_id, order_id, symbol, amount)
-        VALUES (id(112), 'o1', 'ETH/BTC', 1), (id(112), 'o1', 'SOL/BTC', 2), (id(112), 'o9', 'SOL/BTC', 3)";
+    let pairs = "INSERT INTO holds (sub_account_id, trading_id, order_id, symbol, amount)
+        VALUES (id(112), id(11), 'o1', 'ETH/BTC', 1), (id(112), id(11), 'o1', 'SOL/BTC', 2),
+            (id(112), id(11), 'o9', 'SOL/BTC', 3)";
     run(&database, pairs).await;
 
     before_orders(&database).await;

@@ -95,10 +95,13 @@ async fn finds_a_locked_amount_unlike_the_holds() {
     for sql in [
         "UPDATE sub_accounts SET locked = 9 WHERE id = id(112)",
         "DELETE FROM holds",
-        "INSERT INTO holds SELECT id(112), 'h' || n, 9999999999999999 FROM generate_series(1, 20) n",
     ] {
         finds(sql, Kind::LockedHolds, &[112]).await;
     }
+
+    let many = "INSERT INTO holds (sub_account_id, trading_id, order_id, amount)
+        SELECT id(112), id(11), 'h' || n, 9999999999999999 FROM generate_series(1, 20) n";
+    finds_all(many, &[Kind::LockedHolds, Kind::OrderHold], &[112]).await;
 }
 
 #[tokio::test]
@@ -143,7 +146,7 @@ async fn finds_a_reference_to_a_missing_row() {
 
     let account = "DELETE FROM sub_accounts WHERE id = id(211)";
     finds(account, &[4, 211]).await;
-    let hold = "INSERT INTO holds VALUES (id(999), 'lost', 1)";
+    let hold = "INSERT INTO holds (sub_account_id, trading_id, order_id, amount) VALUES (id(999), id(11), '', 1)";
     finds(hold, &[999]).await;
     let trading = "UPDATE trading_logs SET trading_id = id(99) WHERE id = id(3)";
     finds(trading, &[3, 99]).await;

@@ -17,13 +17,15 @@ mod rejection;
 mod settle;
 
 pub use crate::states::{Direction, Side};
-pub use account::{Account, HoldKey};
+pub use account::{Account, Held, HoldKey};
 pub use book::Book;
-pub use command::{Belief, Command, FEES_MAX, Fee, Hold, Movement, OrderEvent, Trade};
+pub use command::{
+    Belief, Command, FEES_MAX, Fee, Hold, Lock, Movement, OrderEvent, Release, Trade,
+};
 pub use decide::{apply, check};
 pub use effect::{Drift, Effect, HoldChange, Posting};
 pub use names::{Asset, OrderId, Pair};
-pub use order::{Order, OrderKey, OrderStep, OrderTerms};
+pub use order::{Order, OrderKey, OrderStep, OrderTerms, says_filled};
 pub use rejected::{Details, Rejected};
 pub use rejection::Rejection;
 

@@ -1,5 +1,6 @@
 //! The error enum of both binaries, independent of any transport, and the conversion of database errors into it.
 
+use sqlx::error::DatabaseError;
 use std::borrow::Cow;
 use tiris_domain::ledger::{Rejected, Rejection};
 
@@ -190,6 +191,18 @@ impl Error {
         Self::Internal(why.into().into())
     }
 
+    /// Returns whether the transaction lost a race against another one, so that it can succeed at once when it runs again.
+    #[must_use]
+    pub fn is_race(&self) -> bool {
+        let Self::DatabaseUnavailable(source) = self else {
+            return false;
+        };
+        let error = source.downcast_ref::<sqlx::Error>();
+        error
+            .and_then(sqlx::Error::as_database_error)
+            .is_some_and(is_race)
+    }
+
     /// Returns whether the same call may work later.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
@@ -212,17 +225,31 @@ impl From<Rejection> for Error {
     }
 }
 
+/// Unique indexes that only a race of two transactions violates: the same transaction succeeds when it runs again, because
+/// it sees the other's row then.
+const RACES: [&str; 2] = ["orders_key", "orders_ordinal"];
+/// Serialization failure and deadlock.
+const RACE_CODES: [&str; 2] = ["40001", "40P01"];
+
 /// SQLSTATE classes and codes of transient errors: connection failures, insufficient resources such as a full disk, operator
-/// intervention, I/O errors; serialization, deadlock, lock timeout, a read-only standby.
+/// intervention, I/O errors; lock timeout, a read-only standby.
 const TRANSIENT_CLASSES: [&str; 4] = ["08", "53", "57", "58"];
-const TRANSIENT_CODES: [&str; 5] = ["40001", "40P01", "55P03", "25006", "25P03"];
+const TRANSIENT_CODES: [&str; 3] = ["55P03", "25006", "25P03"];
+
+fn is_race(error: &dyn DatabaseError) -> bool {
+    let code = error.code().unwrap_or_default();
+    let of_index = error.constraint().is_some_and(|name| RACES.contains(&name));
+
+    of_index || RACE_CODES.contains(&code.as_ref())
+}
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         match &error {
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                let passes = TRANSIENT_CODES.contains(&code.as_ref())
+                let passes = is_race(database.as_ref())
+                    || TRANSIENT_CODES.contains(&code.as_ref())
                     || TRANSIENT_CLASSES
                         .iter()
                         .any(|class| code.starts_with(class));

@@ -1,6 +1,6 @@
 //! The one writer of the books, used by REST (a batch of one) and by ingest (a batch of many).
 //!
-//! It claims event ids, locks accounts in id order, folds the pure ledger over a batch, and writes postings, logs, holds
+//! It claims event ids, locks orders and accounts in id order, folds the pure ledger over a batch, and writes postings, logs, holds
 //! and balances in constant SQL, a few statements per batch whatever its size. Everything happens in the caller's
 //! transaction, which ends with [`assert_fresh`].
 
@@ -8,6 +8,7 @@ mod cause;
 mod claim;
 mod disposition;
 mod entry;
+mod expiry;
 mod load;
 mod orders;
 mod waiting;
@@ -18,8 +19,9 @@ pub use cause::Cause;
 pub use claim::{ClaimState, Claims, claim_dead, claim_states};
 pub use disposition::{Applied, Batch, Disposition};
 pub use entry::{Claim, Entry, EventKey, Key, Source};
+pub use expiry::{release_expired, tradings_with_expired_holds};
 pub use load::PARTIES;
-pub(crate) use load::lock_accounts;
+pub(crate) use load::lock;
 pub use waiting::Waiting;
 pub use work::{Names, Origin, Work};
 
@@ -97,9 +99,8 @@ pub(crate) async fn fold(
         .collect();
     let fresh_entries = fresh.iter().map(|at| entries[*at]);
 
-    let mut book = lock_accounts(connection, fresh_entries.clone()).await?;
+    let mut book = lock(connection, fresh_entries.clone()).await?;
     load::holds(connection, &mut book, fresh_entries.clone()).await?;
-    orders::load(connection, &mut book, fresh_entries.clone()).await?;
     let parties = load::parties(connection, &book, fresh_entries).await?;
 
     let mut ids = IdSequence::new(parties.now, seed);

@@ -46,6 +46,9 @@ struct HoldOfOrder {
     amount: Field<Money>,
     /// When the hold was created
     created_at: DateTime<Utc>,
+    /// When the hold is released by itself; null for never
+    #[oai(nullable)]
+    expires_at: Option<DateTime<Utc>>,
     /// Id of the event that created the hold
     #[oai(nullable)]
     event_id: Option<String>,
@@ -58,6 +61,7 @@ impl From<OrderHold> for HoldOfOrder {
             asset: hold.asset,
             amount: Field(hold.amount.0),
             created_at: hold.created_at,
+            expires_at: hold.expires_at,
             event_id: hold.event_id,
         }
     }

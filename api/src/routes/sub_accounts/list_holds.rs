@@ -18,6 +18,9 @@ struct Hold {
     amount: Field<Money>,
     /// When the hold was created
     created_at: DateTime<Utc>,
+    /// When the hold is released by itself; null for never
+    #[oai(nullable)]
+    expires_at: Option<DateTime<Utc>>,
     /// Id of the event that created the hold
     #[oai(nullable)]
     event_id: Option<String>,
@@ -39,6 +42,7 @@ impl TryFrom<Model> for Hold {
             symbol: Some(row.symbol).filter(|symbol| !symbol.is_empty()),
             amount: Field(row.amount.0),
             created_at: row.created_at,
+            expires_at: row.expires_at,
             event_id: row.event_id,
         })
     }

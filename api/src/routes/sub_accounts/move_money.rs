@@ -89,6 +89,7 @@ impl MoneyMove {
             direction,
             amount: self.amount.0.0.clone(),
             order: None,
+            pair: None,
             reason: reason.to_owned(),
             belief: Belief::default(),
         };

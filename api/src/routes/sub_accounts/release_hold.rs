@@ -2,11 +2,11 @@
 
 use crate::routes::prelude::*;
 use serde_json::Map;
-use tiris_domain::ledger::{Command, Hold, OrderId};
+use tiris_domain::ledger::{Command, HoldKey, OrderId, Release};
 use tiris_domain::states::LogSource;
 use tiris_domain::value::Invalid;
 use tiris_store::ledger::Entry;
-use tiris_store::sub_accounts;
+use tiris_store::{orders, sub_accounts};
 
 operation!(ReleaseHold: User, General, [
     INVALID,
@@ -39,20 +39,22 @@ impl ReleaseHold {
         let order = order(&order_id.0)?;
 
         let reply = Tx::run(&state, user, async |mut tx: Tx| {
-            let account = sub_accounts::lock(&mut tx, user, id).await?;
+            let account = sub_accounts::get(&mut *tx, user, id).await?;
+            let trading = TradingId(account.trading_id);
+            // In the order in which the ledger locks them.
+            orders::lock(&mut tx, trading, order.as_ref()).await?;
+            sub_accounts::lock(&mut tx, user, id).await?;
             let holds = sub_accounts::held(&mut tx, id, order.as_ref()).await?;
-            let asset = column::asset(&account.symbol)?;
             let entries = holds.iter().map(|(pair, held)| Entry {
                 user,
-                trading: TradingId(account.trading_id),
+                trading,
                 sub_account: Some(id),
-                // The command that a bot's unlock event leads to.
-                command: Command::Unlock(Hold {
+                command: Command::Release(Release {
                     account: id,
-                    asset: asset.clone(),
-                    amount: (*held).into(),
-                    order: order.clone(),
-                    pair: pair.clone(),
+                    hold: HoldKey {
+                        order: order.clone(),
+                        pair: pair.clone(),
+                    },
                 }),
                 claim: None,
                 log_type: "balance_unlocked".to_owned(),

@@ -112,20 +112,25 @@ impl CreateTradingLog {
     ///
     /// | `type` | effect | fields of `info` |
     /// |---|---|---|
-    /// | `long` | buys `volume` of the stock for `price * volume` of the currency, plus `fee` | `stock_account_id`, `stock`, `currency_account_id`, `currency`, `price`, `volume`, `fee`; optional `fee_account_id`, `fees`, `quote_amount`, `order_id` |
+    /// | `long` | buys `volume` of the stock for `price * volume` of the currency, plus `fee` | `stock_account_id`, `stock`, `currency_account_id`, `currency`, `price`, `volume`, `fee`; optional `fee_account_id`, `fees`, `quote_amount`, `order_id`, `order_status` |
     /// | `short`, `stop_loss` | sells `volume` of the stock for `price * volume` of the currency, less `fee` | the same |
     /// | `deposit`, `withdraw` | changes the balance of one sub-account | `account_id`, `currency`, `amount` |
     /// | any other | none: the log is a note | any |
     ///
     /// Account ids come from `GET /v1/sub-accounts`; `stock` and `currency` must be the symbols of their accounts,
     /// otherwise the call fails with `SYMBOL_MISMATCH`. Amounts are booked with 18 decimal places; further ones are rounded
-    /// half to even, and `info` is stored as sent. `quote_amount` replaces `price * volume` as the cost; a `price` of 0 beside
+    /// half to even. `info` is stored as sent; where the ledger books another figure or notices something about the order,
+    /// it adds `info.drift`, a name that callers cannot use where money moves. `quote_amount` replaces `price * volume` as the cost; a `price` of 0 beside
     /// it means that the price is unknown, and `quote_amount / volume` is recorded.
     ///
     /// `fee` is in units of the currency, or of the asset of `fee_account_id`. Below zero it is a rebate, which the account
     /// receives as a transaction of its own with reason `rebate`. An exchange that charges in several assets at once is
     /// recorded by `fees: [{account_id, amount}]`, at most 4 together with `fee`, which may then be absent. A sale whose fees
     /// reach its proceeds is booked as the full proceeds and transactions with reason `fee`.
+    ///
+    /// A trade with `order_id` is a fill of that order, whose holds it uses first. `order_status: "filled"` says that nothing
+    /// of the order is left to execute: it ends, and what it still holds is released. Without it the order stays
+    /// `partially_filled` unless an event has given its amount.
     ///
     /// All transactions of a trade are booked before the call returns, or none. Where money moves, unknown fields are
     /// rejected; those within `info` are stored.

@@ -2,7 +2,10 @@
 
 use crate::http::json;
 use crate::routes::prelude::*;
-use tiris_domain::ledger::{Belief, Command, Fee, Movement, OrderId, Side, Trade};
+use tiris_domain::ledger::{Belief, Command, Fee, Movement, OrderId, Side, Trade, says_filled};
+
+/// Longest status of an order, in characters.
+const ORDER_STATUS_LENGTH_MAX: usize = 128;
 
 /// The ledger command of a log that moves money, with the order it names.
 pub(super) struct MoneyCommand {
@@ -14,6 +17,7 @@ pub(super) struct MoneyCommand {
 #[derive(Deserialize)]
 struct TradeInfo {
     order_id: Option<OrderId>,
+    order_status: Option<Text<1, ORDER_STATUS_LENGTH_MAX>>,
     stock_account_id: AccountId,
     stock: Asset,
     currency_account_id: AccountId,
@@ -52,6 +56,10 @@ impl MoneyCommand {
             "withdraw" => movement(Direction::Debit, "withdraw", info)?,
             _ => return Ok(None),
         };
+        if info.0.contains_key("drift") {
+            let why = "is written by the ledger; give your own data another name";
+            return Err(Error::invalid("info.drift", why));
+        }
         Ok(Some(money))
     }
 }
@@ -75,6 +83,9 @@ impl TradeInfo {
 fn trade(side: Side, reason: &'static str, info: &Info) -> Result<MoneyCommand> {
     let trade: TradeInfo = json::within("info", info.0.clone())?;
     let fees = trade.fees()?;
+    let ends_order = trade
+        .order_status
+        .is_some_and(|status| says_filled(status.as_str()));
     let order = trade.order_id;
 
     let command = Command::Trade(Trade {
@@ -90,7 +101,7 @@ fn trade(side: Side, reason: &'static str, info: &Info) -> Result<MoneyCommand> 
         fees,
         order: order.clone(),
         terms: None,
-        ends_order: false,
+        ends_order,
     });
     Ok(MoneyCommand { command, order })
 }
@@ -104,6 +115,7 @@ fn movement(direction: Direction, reason: &str, info: &Info) -> Result<MoneyComm
         direction,
         amount: movement.amount.0,
         order: None,
+        pair: None,
         reason: reason.to_owned(),
         belief: Belief::default(),
     });

@@ -94,7 +94,7 @@ pub(in crate::routes) fn log_of(
             .into_iter()
             .map(Field)
             .collect(),
-        info: Field(Info(entry.info.clone())),
+        info: Field(Info(applied.info(&entry.info).into_owned())),
     }
 }
 

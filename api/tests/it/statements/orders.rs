@@ -7,10 +7,10 @@ use tiris_testing::Statement;
 
 /// Orders, of which one in a hundred is the caller's, and a tenth of these is open.
 const ORDERS: i32 = 40_000;
-const INSERT: &str = "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, side, status, first_event_time, \
+const INSERT: &str = "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, side, status, first_event_time, \
         last_event_time, created_at, updated_at) \
     SELECT gen_random_uuid(), CASE n % 100 WHEN 0 THEN $2 ELSE $4 END, CASE n % 100 WHEN 0 THEN $3 ELSE $5 END, 'ETH/BTC', \
-        'o' || n, 'buy', CASE n % 1000 WHEN 0 THEN 'open' ELSE 'filled' END, at, at, at, at \
+        'o' || n, 0, 'buy', CASE n % 1000 WHEN 0 THEN 'open' ELSE 'filled' END, at, at, at, at \
     FROM generate_series(1, $1) AS n, LATERAL (SELECT now() - n * interval '1 minute' AS at) AS time";
 
 async fn fill(user: &User<'_>, book: &Book, other: &User<'_>, theirs: &Book) {

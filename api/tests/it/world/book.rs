@@ -51,6 +51,7 @@ impl Book {
             direction: Direction::Credit,
             amount: "1".parse().expect("an amount"),
             order: None,
+            pair: None,
             reason: "deposit".to_owned(),
             belief: Belief::default(),
         };

@@ -4,6 +4,7 @@ use super::World;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Postgres, Transaction};
 use std::time::Duration;
+use tiris_domain::ids::new_id;
 use tiris_testing::eventually;
 use uuid::Uuid;
 
@@ -133,13 +134,19 @@ impl World {
     pub(crate) async fn hold(&self, account: &str, order: &str, amount: &str) {
         let id: Uuid = account.parse().expect("an id");
         sqlx::query(
-            "WITH hold AS (INSERT INTO holds (sub_account_id, order_id, amount, event_id) \
-                           VALUES ($1, $2, $3::numeric, 'e1')) \
+            "WITH hold AS (INSERT INTO holds (sub_account_id, trading_id, order_id, amount, event_id) \
+                           SELECT id, trading_id, $2, $3::numeric, 'e1' FROM sub_accounts WHERE id = $1), \
+                  named AS (INSERT INTO orders (id, user_id, trading_id, order_id, ordinal, status, first_event_time, \
+                                last_event_time, created_at, updated_at) \
+                            SELECT $4, s.user_id, s.trading_id, $2, 0, 'unknown', now(), now(), now(), now() \
+                            FROM sub_accounts s WHERE s.id = $1 AND $2 <> '' AND NOT EXISTS (SELECT FROM orders o \
+                                WHERE o.trading_id = s.trading_id AND o.order_id = $2)) \
              UPDATE sub_accounts SET locked = locked + $3::numeric WHERE id = $1",
         )
         .bind(id)
         .bind(order)
         .bind(amount)
+        .bind(new_id())
         .execute(self.pool())
         .await
         .expect("a hold");

@@ -47,9 +47,9 @@ impl User<'_> {
         let event_time = new.at - TimeDelta::days(new.event_days_ago);
 
         sqlx::query(
-            "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, side, type, amount, price, filled, \
+            "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, side, type, amount, price, filled, \
                  quote_filled, fees, fills, status, accounts, first_event_time, last_event_time, created_at, updated_at) \
-             VALUES ($1, $2, $3, $4, $5, 'buy', 'limit', 2, 0.05, $6::numeric, $7::numeric, $8, $9, $10, ARRAY[$11], \
+             VALUES ($1, $2, $3, $4, $5, (SELECT count(*) FROM orders WHERE trading_id = $3 AND order_id = $5), 'buy', 'limit', 2, 0.05, $6::numeric, $7::numeric, $8, $9, $10, ARRAY[$11], \
                  $12, $12, $13, $13)",
         )
         .bind(id)

@@ -73,6 +73,7 @@ impl World {
                 .parse()
                 .map_err(|_| anyhow!("{amount} is not a number"))?,
             order: None,
+            pair: None,
             reason: "deposit".to_owned(),
             belief: Belief::default(),
         };

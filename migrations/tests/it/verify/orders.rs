@@ -4,16 +4,13 @@ use super::{finds, finds_all};
 use crate::book::{filled, id, spoil, verify};
 use tiris_migrations::Kind;
 
-/// Makes log 2 the fill of order 5, and order 6 the one of the hold `o1`. A fee in the base asset and an older fill with
+/// Makes log 2 the fill of order 5, beside order 6 of the hold `o1`. A fee in the base asset and an older fill with
 /// the same order id do not count.
 const ORDERS: &str = "
     UPDATE transactions SET order_id = 'o2', quote_symbol = 'BTC', price = 20 WHERE id IN (id(2), id(3));
-    INSERT INTO orders (id, user_id, trading_id, symbol, order_id, side, amount, filled, quote_filled, fills, status,
+    INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, side, amount, filled, quote_filled, fills, status,
         first_event_time, last_event_time, created_at, updated_at)
-    SELECT id(5), id(1), id(11), 'ETH/BTC', 'o2', 'buy', 2, 2, 40, 1, 'filled', timestamp, timestamp, timestamp, timestamp
-    FROM transactions WHERE id = id(2);
-    INSERT INTO orders (id, user_id, trading_id, order_id, status, first_event_time, last_event_time, created_at, updated_at)
-    SELECT id(6), id(1), id(11), 'o1', 'unknown', timestamp, timestamp, timestamp, timestamp
+    SELECT id(5), id(1), id(11), 'ETH/BTC', 'o2', 0, 'buy', 2, 2, 40, 1, 'filled', timestamp, timestamp, timestamp, timestamp
     FROM transactions WHERE id = id(2);";
 
 #[tokio::test]
@@ -79,9 +76,9 @@ async fn an_order_may_report_another_side_than_its_fill() {
 #[tokio::test]
 async fn a_fill_of_no_volume_may_have_a_fee() {
     let database = filled().await;
-    let charged = "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, side, fees, status, first_event_time,
+    let charged = "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, side, fees, status, first_event_time,
             last_event_time, created_at, updated_at)
-        SELECT id(7), user_id, trading_id, symbol, 'o7', side, '{\"BTC\": \"1\"}', 'open', created_at, created_at,
+        SELECT id(7), user_id, trading_id, symbol, 'o7', 0, side, '{\"BTC\": \"1\"}', 'open', created_at, created_at,
             created_at, created_at
         FROM orders WHERE id = id(5)";
     spoil(&database, &format!("{ORDERS} {charged}")).await;
@@ -100,14 +97,32 @@ async fn finds_a_hold_of_an_order_that_has_ended() {
     let of_pair = "UPDATE orders SET status = 'cancelled', symbol = 'ETH/BTC' WHERE id = id(6);
         UPDATE holds SET symbol = 'ETH/BTC' WHERE order_id = 'o1'";
     finds_in_orders(of_pair, Kind::OrderHold, &[112]).await;
+    let missing = "DELETE FROM orders WHERE id = id(6)";
+    finds_in_orders(missing, Kind::OrderHold, &[112]).await;
+}
+
+#[tokio::test]
+async fn finds_an_order_without_a_pair_beside_one_with_a_pair() {
+    let beside = "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, status, first_event_time,
+            last_event_time, created_at, updated_at)
+        SELECT id(7), user_id, trading_id, 'ETH/BTC', order_id, 1, 'open', created_at, created_at, created_at, created_at
+        FROM orders WHERE id = id(6)";
+    finds_in_orders(beside, Kind::OrderState, &[6]).await;
+}
+
+#[tokio::test]
+async fn finds_a_hold_of_another_trading_than_its_account() {
+    let other = "UPDATE holds SET trading_id = id(21) WHERE order_id = ''";
+    finds_in_orders(other, Kind::ForeignRow, &[112, 21]).await;
 }
 
 #[tokio::test]
 async fn a_hold_without_a_pair_may_belong_to_the_open_one_of_two_orders() {
     let database = filled().await;
-    let two = "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, status, first_event_time, last_event_time,
+    let two = "UPDATE orders SET symbol = 'SOL/BTC' WHERE id = id(6);
+        INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, status, first_event_time, last_event_time,
             created_at, updated_at)
-        SELECT id(7), user_id, trading_id, 'ETH/BTC', order_id, 'cancelled', created_at, created_at, created_at, created_at
+        SELECT id(7), user_id, trading_id, 'ETH/BTC', order_id, 1, 'cancelled', created_at, created_at, created_at, created_at
         FROM orders WHERE id = id(6)";
     spoil(&database, &format!("{ORDERS} {two}")).await;
 
@@ -145,7 +160,8 @@ async fn a_fill_before_the_order_was_recorded_does_not_count() {
 #[tokio::test]
 async fn finds_an_order_of_a_missing_or_foreign_trading() {
     let missing = "UPDATE orders SET trading_id = id(99) WHERE id = id(6)";
-    finds_in_orders(missing, Kind::MissingRow, &[6, 99]).await;
+    let missing = format!("{ORDERS} {missing}");
+    finds_all(&missing, &[Kind::MissingRow, Kind::OrderHold], &[6, 99]).await;
     let foreign = format!("{ORDERS} UPDATE orders SET user_id = id(2) WHERE id = id(6)");
     finds_all(&foreign, &[Kind::ForeignRow], &[6, 11]).await;
 }

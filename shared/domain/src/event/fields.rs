@@ -179,13 +179,21 @@ impl<'a> Fields<'a> {
 
     /// Reads a required time to its last digit.
     pub(super) fn time(&mut self, name: &str) -> Field<DateTime<Utc>> {
-        let value = self.remove(name);
-        let value = self.require(name, value)?;
+        let time = self.time_optional(name)?;
+
+        self.require(name, time)
+    }
+
+    /// Reads an optional time to its last digit.
+    pub(super) fn time_optional(&mut self, name: &str) -> Field<Option<DateTime<Utc>>> {
+        let Some(value) = self.remove(name) else {
+            return Ok(None);
+        };
         let time = Moment::exact(&value).map_err(|why| self.invalid(name, why))?;
 
         let text = time.to_rfc3339_opts(SecondsFormat::Nanos, true);
         self.content.add(self.prefix, name, &text);
-        Ok(time)
+        Ok(Some(time))
     }
 
     /// Reads an optional free object that is not part of the content hash.

@@ -76,11 +76,11 @@ fn optional(kind: Kind) -> Vec<&'static str> {
             "previous_balance",
             "new_balance",
             "related_order_id",
+            "order_symbol",
             "message",
         ],
-        Kind::BalanceLocked | Kind::BalanceUnlocked => {
-            &["related_order_id", "order_symbol", "message"]
-        }
+        Kind::BalanceLocked => &["related_order_id", "order_symbol", "expires_at", "message"],
+        Kind::BalanceUnlocked => &["related_order_id", "order_symbol", "message"],
         Kind::Error => &["sub_account_id", "stack_trace"],
         Kind::Signal => &["sub_account_id", "price", "reasoning"],
         Kind::Heartbeat => &["metrics"],
@@ -101,9 +101,13 @@ fn example(kind: Kind) -> Value {
         Kind::BalanceUpdated => json!({
             "sub_account_id": ACCOUNT, "symbol": "usdt", "amount": "12.5", "direction": "debit", "reason": "funding",
             "previous_balance": "100", "new_balance": "87.5", "related_order_id": "order-1",
-            "message": "message of the bot",
+            "order_symbol": "btc/USDT", "message": "message of the bot",
         }),
-        Kind::BalanceLocked | Kind::BalanceUnlocked => json!({
+        Kind::BalanceLocked => json!({
+            "sub_account_id": ACCOUNT, "symbol": "USDT", "amount": "12.5", "related_order_id": "order-1",
+            "order_symbol": "btc/USDT", "expires_at": "2026-11-23T12:00:00+01:00", "message": "message of the bot",
+        }),
+        Kind::BalanceUnlocked => json!({
             "sub_account_id": ACCOUNT, "symbol": "USDT", "amount": "12.5", "related_order_id": "order-1",
             "order_symbol": "btc/USDT", "message": "message of the bot",
         }),

@@ -3,6 +3,7 @@
 use super::names::{Asset, OrderId, Pair};
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::Money;
+use chrono::{DateTime, Utc};
 use std::collections::BTreeMap;
 
 /// A hold of an account, by its order.
@@ -23,6 +24,15 @@ impl HoldKey {
     }
 }
 
+/// What a hold locks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The locked amount.
+    pub amount: Money,
+    /// When the hold is released by itself; `None` for never.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
 /// A sub-account in the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -41,13 +51,19 @@ pub struct Account {
     /// The number of its last posting; 0 without postings.
     pub sequence: i64,
     /// The holds that commands of the batch can change; a missing hold is zero.
-    pub holds: BTreeMap<HoldKey, Money>,
+    pub holds: BTreeMap<HoldKey, Held>,
 }
 
 impl Account {
     /// Returns a hold; zero when there is none.
     #[must_use]
     pub fn hold(&self, key: &HoldKey) -> Money {
+        self.held(key).amount
+    }
+
+    /// Returns a hold with its expiry; zero when there is none.
+    #[must_use]
+    pub fn held(&self, key: &HoldKey) -> Held {
         self.holds.get(key).copied().unwrap_or_default()
     }
 

@@ -1,10 +1,12 @@
 //! The commands of the ledger.
 
+use super::account::HoldKey;
 use super::names::{Asset, OrderId, Pair};
 use super::order::{OrderStep, OrderTerms};
 use crate::ids::AccountId;
 use crate::money::Number;
 use crate::states::{Direction, Side};
+use chrono::{DateTime, Utc};
 use std::borrow::Cow;
 
 /// The balances that a bot expects. The ledger only reports differences.
@@ -29,6 +31,8 @@ pub struct Movement {
     pub amount: Number,
     /// The order whose hold a debit consumes first.
     pub order: Option<OrderId>,
+    /// The pair of the order; `None` for the only order with the id.
+    pub pair: Option<Pair>,
     /// The reason of the posting: 1 to 50 characters.
     pub reason: String,
     /// The balances that the bot expects.
@@ -148,6 +152,24 @@ pub struct Hold {
     pub pair: Option<Pair>,
 }
 
+/// A lock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lock {
+    /// What it locks.
+    pub hold: Hold,
+    /// When the whole hold is released by itself; `None` for never. The last lock decides.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// A hold to release completely, whatever it locks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The account of the hold.
+    pub account: AccountId,
+    /// The hold.
+    pub hold: HoldKey,
+}
+
 /// A command of the ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -156,9 +178,11 @@ pub enum Command {
     /// Settles a trade: all legs or none.
     Trade(Trade),
     /// Increases the hold of an order; the balance does not change.
-    Lock(Hold),
+    Lock(Lock),
     /// Decreases the hold of an order: at most to zero if the order is named, otherwise exactly.
     Unlock(Hold),
+    /// Decreases one hold to zero.
+    Release(Release),
     /// Records a step of an order. One that ends releases what it holds, on all accounts.
     Order(OrderEvent),
     /// Changes no balance; a named account must exist and belong to the trading.
@@ -174,8 +198,12 @@ impl Command {
     pub fn accounts(&self) -> Vec<AccountId> {
         match self {
             Self::Move(Movement { account, .. })
-            | Self::Lock(Hold { account, .. })
-            | Self::Unlock(Hold { account, .. }) => vec![*account],
+            | Self::Lock(Lock {
+                hold: Hold { account, .. },
+                ..
+            })
+            | Self::Unlock(Hold { account, .. })
+            | Self::Release(Release { account, .. }) => vec![*account],
             Self::Trade(trade) => {
                 let mut accounts = vec![trade.stock_account, trade.currency_account];
                 accounts.extend(trade.fees.iter().map(|fee| fee.account));
@@ -195,20 +223,41 @@ impl Command {
         match self {
             Self::Move(Movement { order, .. })
             | Self::Trade(Trade { order, .. })
-            | Self::Lock(Hold { order, .. })
-            | Self::Unlock(Hold { order, .. }) => order.as_ref(),
+            | Self::Lock(Lock {
+                hold: Hold { order, .. },
+                ..
+            })
+            | Self::Unlock(Hold { order, .. })
+            | Self::Release(Release {
+                hold: HoldKey { order, .. },
+                ..
+            }) => order.as_ref(),
             Self::Order(OrderEvent { order, .. }) => Some(order),
             Self::Record { .. } => None,
         }
     }
 
+    /// Returns the fees that the account would pay; `None` if there are none.
+    #[must_use]
+    pub fn fee_of(&self, account: AccountId) -> Option<Number> {
+        let Self::Trade(trade) = self else {
+            return None;
+        };
+        let fees = trade.fees.iter().filter(|fee| fee.account == account);
+
+        let charged = fees.filter(|fee| fee.amount.is_positive());
+        charged
+            .map(|fee| fee.amount.rounded())
+            .reduce(|sum, fee| sum.plus(&fee))
+    }
+
     /// Returns whether the command can change the hold of locks that named no order.
     #[must_use]
     pub const fn is_of_unnamed_hold(&self) -> bool {
-        matches!(
-            self,
-            Self::Lock(Hold { order: None, .. }) | Self::Unlock(Hold { order: None, .. })
-        )
+        match self {
+            Self::Lock(_) | Self::Unlock(_) | Self::Release(_) => self.order().is_none(),
+            Self::Move(_) | Self::Trade(_) | Self::Order(_) | Self::Record { .. } => false,
+        }
     }
 
     /// Returns whether the command can end its order, which releases the holds of the order on all accounts.
@@ -217,7 +266,11 @@ impl Command {
         match self {
             Self::Trade(Trade { order, .. }) => order.is_some(),
             Self::Order(OrderEvent { .. }) => true,
-            Self::Move(_) | Self::Lock(_) | Self::Unlock(_) | Self::Record { .. } => false,
+            Self::Move(_)
+            | Self::Lock(_)
+            | Self::Unlock(_)
+            | Self::Release(_)
+            | Self::Record { .. } => false,
         }
     }
 }

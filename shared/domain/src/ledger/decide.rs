@@ -47,14 +47,15 @@ pub fn apply(
     match command {
         Command::Move(movement) => apply_movement(&mut draft, movement)?,
         Command::Trade(trade) => settle::apply(&mut draft, trade)?,
-        Command::Lock(hold) => {
-            draft.expect_asset(hold.account, &hold.asset)?;
-            draft.lock(hold)?;
+        Command::Lock(lock) => {
+            draft.expect_asset(lock.hold.account, &lock.hold.asset)?;
+            draft.lock(lock)?;
         }
         Command::Unlock(hold) => {
             draft.expect_asset(hold.account, &hold.asset)?;
             draft.unlock(hold)?;
         }
+        Command::Release(release) => draft.release(release)?,
         Command::Order(event) => draft.report(event)?,
         Command::Record { .. } => {}
     }
@@ -67,18 +68,20 @@ fn apply_movement(draft: &mut Draft<'_>, movement: &Movement) -> Result<()> {
     let amount = positive(&movement.amount)?;
     draft.compare(DriftKind::Rounded, "amount", &movement.amount, &amount);
     let before = draft.account(movement.account)?.balance;
-    let leg = Leg {
+    let mut leg = Leg {
         reason: &movement.reason,
-        holds: match &movement.order {
-            Some(order) => draft.usable(order, draft.resolve(order, None).pair.as_ref()),
-            None => Vec::new(),
-        },
         ..Leg::default()
     };
 
     match movement.direction {
         Direction::Credit => draft.credit(movement.account, &amount, &leg)?,
-        Direction::Debit => draft.debit(movement.account, &amount, &leg)?,
+        Direction::Debit => {
+            leg.holds = draft.debitable(movement, &amount);
+            draft.debit(movement.account, &amount, &leg)?;
+            if let Some(order) = &movement.order {
+                draft.forget_lock(order, movement.pair.as_ref(), movement.account)?;
+            }
+        }
     }
 
     let after = draft.account(movement.account)?.balance;

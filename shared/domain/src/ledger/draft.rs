@@ -4,9 +4,9 @@ mod orders;
 
 pub(super) use orders::Filled;
 
-use super::account::{Account, HoldKey};
+use super::account::{Account, Held, HoldKey};
 use super::book::Book;
-use super::command::{Belief, Hold};
+use super::command::{Belief, Hold, Lock, Release};
 use super::decide::positive;
 use super::effect::{Drift, Effect, HoldChange, Posting};
 use super::names::Asset;
@@ -167,10 +167,11 @@ impl<'a> Draft<'a> {
     ) -> Result<i128> {
         let mut left = units;
         for key in holds {
-            let held = self.account(id)?.hold(key).units();
-            let consumed = held.min(left);
+            let held = self.account(id)?.held(key);
+            let units = held.amount.units();
+            let consumed = units.min(left);
             if consumed > 0 {
-                self.set_hold(id, key, held - consumed)?;
+                self.set_hold(id, key, units - consumed, held.expires_at)?;
                 left -= consumed;
             }
         }
@@ -178,8 +179,15 @@ impl<'a> Draft<'a> {
     }
 
     /// Sets a hold and updates the account's sum of holds.
-    pub(super) fn set_hold(&mut self, id: AccountId, key: &HoldKey, units: i128) -> Result<()> {
+    fn set_hold(
+        &mut self,
+        id: AccountId,
+        key: &HoldKey,
+        units: i128,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Result<()> {
         let amount = self.money(id, units);
+        let held = Held { amount, expires_at };
         let account = self.account(id)?;
         let locked = account.locked.units() - account.hold(key).units() + units;
         let locked = self.money(id, locked);
@@ -189,18 +197,20 @@ impl<'a> Draft<'a> {
         if amount == Money::ZERO {
             account.holds.remove(key);
         } else {
-            account.holds.insert(key.clone(), amount);
+            account.holds.insert(key.clone(), held);
         }
 
         self.effect.holds.push(HoldChange {
             account: id,
             key: key.clone(),
-            amount,
+            held,
         });
         Ok(())
     }
 
-    pub(super) fn lock(&mut self, hold: &Hold) -> Result<()> {
+    /// Increases a hold, which expires when the lock says.
+    pub(super) fn lock(&mut self, lock: &Lock) -> Result<()> {
+        let hold = &lock.hold;
         let amount = positive(&hold.amount)?;
         let Some(key) = self.lockable(hold, &amount) else {
             return Ok(());
@@ -216,7 +226,7 @@ impl<'a> Draft<'a> {
 
         let held = account.hold(&key).units();
         self.compare(DriftKind::Rounded, "amount", &hold.amount, &amount);
-        self.set_hold(hold.account, &key, held + units)?;
+        self.set_hold(hold.account, &key, held + units, lock.expires_at)?;
         self.note_lock(hold, &key)
     }
 
@@ -243,6 +253,18 @@ impl<'a> Draft<'a> {
         self.compare(kind, "amount", &hold.amount, &released);
         self.consume(hold.account, &holds, released.units_rounded())?;
         self.note_unlock(hold, &holds)
+    }
+
+    /// Decreases a hold to zero.
+    pub(super) fn release(&mut self, release: &Release) -> Result<()> {
+        let holds = std::slice::from_ref(&release.hold);
+        self.consume(release.account, holds, i128::MAX)?;
+
+        let HoldKey { order, pair } = &release.hold;
+        match order {
+            Some(order) => self.forget_lock(order, pair.as_ref(), release.account),
+            None => Ok(()),
+        }
     }
 
     /// Records the difference between the caller's figure and the booked one, if there is any.

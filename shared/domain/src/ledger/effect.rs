@@ -1,6 +1,6 @@
 //! The effect of a command: postings, changed holds and the new account states.
 
-use super::account::{Account, HoldKey};
+use super::account::{Account, Held, HoldKey};
 use super::names::Asset;
 use super::order::Order;
 use crate::ids::AccountId;
@@ -9,15 +9,15 @@ use crate::states::{Direction, DriftKind};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// The new amount of one hold; zero removes it.
+/// The new state of one hold; an amount of zero removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HoldChange {
     /// The account with the hold.
     pub account: AccountId,
     /// The order and its pair.
     pub key: HoldKey,
-    /// The amount held now.
-    pub amount: Money,
+    /// What it locks now.
+    pub held: Held,
 }
 
 /// A change of one balance, a row of `transactions`.

@@ -30,6 +30,12 @@ pub struct OrderTerms {
     pub price: Option<Number>,
 }
 
+/// Returns whether a caller's status of an order says that nothing of it is left, in any ASCII case.
+#[must_use]
+pub const fn says_filled(status: &str) -> bool {
+    status.eq_ignore_ascii_case(OrderStatus::Filled.as_str())
+}
+
 /// A step of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderStep {
@@ -51,6 +57,9 @@ pub enum OrderStep {
 pub struct Order {
     /// The id of its row; `None` until it is written.
     pub row: Option<Uuid>,
+    /// Its number among the orders of its id, from 0. It is unique, so that only one of two transactions that each make
+    /// an order of the id, without seeing the other's, can commit.
+    pub ordinal: usize,
     /// Trading, id and pair.
     pub key: OrderKey,
     /// Buy or sell; `None` until an event says so.
@@ -84,9 +93,10 @@ pub struct Order {
 impl Order {
     /// Returns an order that no event has described yet.
     #[must_use]
-    pub fn new(key: OrderKey, at: DateTime<Utc>) -> Self {
+    pub fn new(key: OrderKey, ordinal: usize, at: DateTime<Utc>) -> Self {
         Self {
             row: None,
+            ordinal,
             key,
             side: None,
             kind: None,

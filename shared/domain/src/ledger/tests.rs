@@ -10,9 +10,9 @@ mod properties;
 mod trades;
 
 use super::{
-    Account, Asset, Belief, Book, Command, Details, Direction, Effect, Fee, Hold, HoldKey,
-    Movement, OrderEvent, OrderId, OrderStep, OrderTerms, Pair, Rejected, Rejection, Side, Trade,
-    apply,
+    Account, Asset, Belief, Book, Command, Details, Direction, Effect, Fee, Held, Hold, HoldKey,
+    Lock, Movement, OrderEvent, OrderId, OrderStep, OrderTerms, Pair, Rejected, Rejection, Release,
+    Side, Trade, apply,
 };
 use crate::ids::{AccountId, TradingId, UserId};
 use crate::money::{Money, Number};
@@ -83,14 +83,14 @@ fn book() -> Book {
 }
 
 /// An amount held on an account for an order; an empty `order` is the unnamed hold.
-struct Held {
+struct OrderHold {
     account: AccountId,
     order: &'static str,
     amount: &'static str,
 }
 
-const fn hold(account: AccountId, order: &'static str, amount: &'static str) -> Held {
-    Held {
+const fn hold(account: AccountId, order: &'static str, amount: &'static str) -> OrderHold {
+    OrderHold {
         account,
         order,
         amount,
@@ -102,15 +102,15 @@ fn hold_key(order: Option<OrderId>) -> HoldKey {
     HoldKey { order, pair: None }
 }
 
-fn book_with_holds(holds: &[Held]) -> Book {
+fn book_with_holds(holds: &[OrderHold]) -> Book {
     let mut book = book();
     for hold in holds {
         let amount = money(hold.amount);
         let mut account = book.get(hold.account).expect("known").clone();
         account.locked = account.locked.checked_add(amount).expect("in range");
-        account
-            .holds
-            .insert(hold_key(hold.order.parse().ok()), amount);
+        let key = hold_key(hold.order.parse().ok());
+        let expires_at = None;
+        account.holds.insert(key, Held { amount, expires_at });
         book.insert(account);
     }
     book
@@ -175,6 +175,7 @@ fn movement(direction: Direction, amount: &str) -> Movement {
         direction,
         amount: number(amount),
         order: None,
+        pair: None,
         reason: "test".to_owned(),
         belief: Belief::default(),
     }
@@ -199,7 +200,13 @@ fn held_amount(amount: &str, order: Option<OrderId>) -> Hold {
 }
 
 fn lock(amount: &str, order: Option<OrderId>) -> Command {
-    Command::Lock(held_amount(amount, order))
+    lasting(held_amount(amount, order))
+}
+
+/// Returns a lock without an expiry.
+fn lasting(hold: Hold) -> Command {
+    let expires_at = None;
+    Command::Lock(Lock { hold, expires_at })
 }
 
 fn unlock(amount: &str, order: Option<OrderId>) -> Command {

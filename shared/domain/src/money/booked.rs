@@ -20,6 +20,8 @@ impl Money {
     pub const ZERO: Self = Self(0);
     /// One whole unit.
     pub const ONE: Self = Self(UNITS_PER_ONE);
+    /// The largest amount.
+    pub const MAX: Self = Self(UNITS_LIMIT - 1);
 
     /// Converts a count of 10^-18 units; `None` when it is out of range.
     #[must_use]
@@ -42,6 +44,16 @@ impl Money {
     pub const fn checked_add(self, other: Self) -> Option<Self> {
         // Twice the range exceeds an i128.
         Self::from_units(self.0.saturating_add(other.0))
+    }
+
+    /// Adds two amounts; a sum out of range is the limit that it exceeds.
+    #[must_use]
+    pub const fn saturating_add(self, other: Self) -> Self {
+        match self.checked_add(other) {
+            Some(sum) => sum,
+            None if other.0 > 0 => Self::MAX,
+            None => Self(-Self::MAX.0),
+        }
     }
 
     /// Subtracts two amounts; `None` when the difference is out of range.

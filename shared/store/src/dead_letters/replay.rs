@@ -218,7 +218,7 @@ async fn book(
 
 /// Locks the accounts of `entry`, and returns them as unchanged.
 async fn lock_accounts(connection: &mut PgConnection, entry: &Entry) -> Result<Vec<AccountChange>> {
-    let book = ledger::lock_accounts(connection, std::iter::once(entry)).await?;
+    let book = ledger::lock(connection, std::iter::once(entry)).await?;
     let unchanged = book.accounts().map(|account| AccountChange {
         account: account.id,
         symbol: account.asset.as_str().to_owned(),

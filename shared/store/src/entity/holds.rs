@@ -14,6 +14,7 @@ pub struct Model {
     /// The pair of the order.
     #[sea_orm(primary_key, auto_increment = false)]
     pub symbol: String,
+    pub trading_id: Uuid,
     pub amount: MoneyColumn,
     pub event_id: Option<String>,
     pub expires_at: Option<DateTimeUtc>,

@@ -32,6 +32,8 @@ pub struct Model {
     /// The last lock for it, until its hold is used up, and the account of that.
     pub last_lock: Option<MoneyColumn>,
     pub last_lock_account: Option<Uuid>,
+    /// Its number among the orders of its id, from 0.
+    pub ordinal: i16,
     pub first_event_time: DateTimeUtc,
     pub last_event_time: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary")]

@@ -2,6 +2,8 @@
 
 use super::cause::Cause;
 use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 use tiris_domain::ids::{LogId, TransactionId};
 use tiris_domain::ledger::{Effect, Posting};
 
@@ -29,6 +31,24 @@ pub struct Applied {
     pub postings: Vec<(TransactionId, Posting)>,
     /// The whole effect, with the new account states.
     pub effect: Effect,
+}
+
+impl Applied {
+    /// Returns the free JSON of the log: that of the entry, with the differences found by the ledger under `drift`.
+    #[must_use]
+    pub fn info<'a>(&self, own: &'a Map<String, Value>) -> Cow<'a, Map<String, Value>> {
+        if self.effect.drift.is_empty() {
+            return Cow::Borrowed(own);
+        }
+
+        let drift = self.effect.drift.iter();
+        let drift: Map<String, Value> = drift
+            .map(|drift| (drift.field.to_string(), drift.amount.to_string().into()))
+            .collect();
+        let mut info = own.clone();
+        info.insert("drift".to_owned(), Value::Object(drift));
+        Cow::Owned(info)
+    }
 }
 
 impl Disposition {

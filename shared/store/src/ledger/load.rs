@@ -1,44 +1,57 @@
 //! Loads the state a batch depends on: accounts under lock, the holds it can change, and the status of users and tradings.
 
 use super::entry::Entry;
+use super::orders;
 use crate::column;
 use crate::error::{Error, Result};
 use crate::numeric::MoneyColumn;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tiris_domain::ids::{AccountId, TradingId, UserId};
-use tiris_domain::ledger::{Account, Asset, Book, HoldKey, Rejected, Rejection};
+use tiris_domain::ledger::{Account, Asset, Book, Details, Held, HoldKey, Rejected, Rejection};
+use tiris_domain::money::Money;
 use tiris_domain::states::{State, TradingStatus, UserStatus};
 use tiris_domain::value::Invalid;
 use uuid::Uuid;
 
-/// The living accounts of $1.
+/// The living accounts $1.
 const ACCOUNTS: &str = "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
      WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE";
 
 /// The same with the accounts that hold something for the orders $3 of the tradings $2.
 const ACCOUNTS_OF_ORDERS: &str = "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
      WHERE id IN (SELECT UNNEST($1::uuid[]) UNION SELECT h.sub_account_id FROM holds h \
-         JOIN UNNEST($2::uuid[], $3::text[]) AS o (trading_id, order_id) USING (order_id) \
-         JOIN sub_accounts s ON s.id = h.sub_account_id AND s.trading_id = o.trading_id) \
+         JOIN UNNEST($2::uuid[], $3::text[]) AS o (trading_id, order_id) USING (trading_id, order_id)) \
      AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE";
 
-/// Locks the living accounts that the entries name, and those with holds that the end of an order releases, in id order so
-/// that batches cannot deadlock.
-pub(crate) async fn lock_accounts<'a>(
+/// Locks and loads the orders that the entries name, then their accounts. In this order, because an order changes with
+/// every new hold for it: whoever has locked it finds all accounts with its holds.
+pub(crate) async fn lock<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> Result<Book> {
+    let mut book = Book::default();
+    orders::load(connection, &mut book, entries.clone()).await?;
+    accounts(connection, &mut book, entries).await?;
+    Ok(book)
+}
+
+/// Locks and loads the living accounts that the entries name, and those with holds that the end of an order releases, in
+/// id order so that batches cannot deadlock.
+async fn accounts<'a>(
+    connection: &mut PgConnection,
+    book: &mut Book,
+    entries: impl Iterator<Item = &'a Entry> + Clone,
+) -> Result<()> {
     let ids: BTreeSet<Uuid> = entries
         .clone()
         .flat_map(Entry::accounts)
         .map(|id| id.0)
         .collect();
     let ended = orders_of(entries.filter(|entry| entry.command.can_end_order()));
-    let mut book = Book::default();
     if ids.is_empty() && ended.is_empty() {
-        return Ok(book);
+        return Ok(());
     }
 
     let ids = Vec::from_iter(ids);
@@ -54,8 +67,7 @@ pub(crate) async fn lock_accounts<'a>(
     for row in rows {
         book.insert(row.account()?);
     }
-
-    Ok(book)
+    Ok(())
 }
 
 #[derive(sqlx::FromRow)]
@@ -96,6 +108,21 @@ pub(super) fn orders_of<'a>(entries: impl Iterator<Item = &'a Entry>) -> BTreeSe
     orders.collect()
 }
 
+/// The holds of the orders $2 of the tradings $1, and those without an order of the accounts $3.
+const HOLDS: &str = "SELECT h.sub_account_id, h.order_id, h.symbol, h.amount, h.expires_at FROM holds h \
+     JOIN UNNEST($1::uuid[], $2::text[]) AS o (trading_id, order_id) USING (trading_id, order_id) \
+     UNION ALL SELECT h.sub_account_id, h.order_id, h.symbol, h.amount, h.expires_at FROM holds h \
+     WHERE h.sub_account_id = ANY($3) AND h.order_id = ''";
+
+#[derive(sqlx::FromRow)]
+struct HoldRow {
+    sub_account_id: Uuid,
+    order_id: String,
+    symbol: String,
+    amount: MoneyColumn,
+    expires_at: Option<DateTime<Utc>>,
+}
+
 /// Loads the holds the entries can change into the accounts of `book`: those of their orders on all locked accounts of the
 /// trading, and those without an order.
 pub(super) async fn holds<'a>(
@@ -103,42 +130,37 @@ pub(super) async fn holds<'a>(
     book: &mut Book,
     entries: impl Iterator<Item = &'a Entry> + Clone,
 ) -> Result<()> {
-    let mut of_trading: HashMap<Uuid, Vec<Uuid>> = HashMap::new();
-    for account in book.accounts() {
-        let accounts = of_trading.entry(account.trading.0).or_default();
-        accounts.push(account.id.0);
-    }
-    let mut wanted: BTreeSet<(Uuid, &str)> = BTreeSet::new();
-    for (trading, order) in orders_of(entries.clone()) {
-        let accounts = of_trading.get(&trading).into_iter().flatten();
-        wanted.extend(accounts.map(|account| (*account, order)));
-    }
-    for entry in entries.filter(|entry| entry.command.is_of_unnamed_hold()) {
-        wanted.extend(entry.command.accounts().iter().map(|id| (id.0, "")));
-    }
-    if wanted.is_empty() {
+    let orders = orders_of(entries.clone());
+    let of_unnamed = entries.filter(|entry| entry.command.is_of_unnamed_hold());
+    let unnamed: BTreeSet<Uuid> = of_unnamed
+        .flat_map(|entry| entry.command.accounts())
+        .map(|id| id.0)
+        .collect();
+    if orders.is_empty() && unnamed.is_empty() {
         return Ok(());
     }
 
-    let (accounts, orders): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
-    let rows: Vec<(Uuid, String, String, MoneyColumn)> = sqlx::query_as(
-        "SELECT h.sub_account_id, h.order_id, h.symbol, h.amount FROM holds h \
-         JOIN UNNEST($1::uuid[], $2::text[]) AS w (sub_account_id, order_id) USING (sub_account_id, order_id)",
-    )
-    .bind(accounts)
-    .bind(orders)
-    .fetch_all(connection)
-    .await?;
+    let (tradings, orders): (Vec<Uuid>, Vec<&str>) = orders.into_iter().unzip();
+    let rows: Vec<HoldRow> = sqlx::query_as(HOLDS)
+        .bind(tradings)
+        .bind(orders)
+        .bind(Vec::from_iter(unnamed))
+        .fetch_all(connection)
+        .await?;
 
-    for (account, order, symbol, MoneyColumn(amount)) in rows {
-        let Some(mut account) = book.get(AccountId(account)).cloned() else {
+    for row in rows {
+        let Some(mut account) = book.get(AccountId(row.sub_account_id)).cloned() else {
             continue;
         };
         let key = HoldKey {
-            order: order.parse().ok(),
-            pair: column::pair(&symbol)?,
+            order: row.order_id.parse().ok(),
+            pair: column::pair(&row.symbol)?,
         };
-        account.holds.insert(key, amount);
+        let held = Held {
+            amount: row.amount.0,
+            expires_at: row.expires_at,
+        };
+        account.holds.insert(key, held);
         book.insert(account);
     }
     Ok(())
@@ -159,7 +181,7 @@ pub(super) struct Parties {
     users: HashMap<UserId, Option<UserStatus>>,
     tradings: HashMap<TradingId, (UserId, Option<TradingStatus>)>,
     /// Those of the missing accounts that were deleted.
-    deleted_accounts: HashSet<AccountId>,
+    deleted_accounts: HashMap<AccountId, Deleted>,
     /// Timestamp of the rows to be written.
     pub(super) now: DateTime<Utc>,
 }
@@ -217,28 +239,64 @@ pub(super) async fn parties<'a>(
     Ok(parties)
 }
 
+/// A deleted account.
+struct Deleted {
+    user: UserId,
+    asset: Asset,
+    balance: Money,
+}
+
 /// Returns those of the accounts that `book` lacks which were deleted; usually it lacks none.
 async fn deleted_of<'a>(
     connection: &mut PgConnection,
     book: &Book,
     entries: impl Iterator<Item = &'a Entry>,
-) -> Result<HashSet<AccountId>> {
+) -> Result<HashMap<AccountId, Deleted>> {
     let missing: BTreeSet<Uuid> = entries
         .flat_map(Entry::accounts)
         .filter(|id| book.get(*id).is_none())
         .map(|id| id.0)
         .collect();
     if missing.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
 
-    let deleted: Vec<Uuid> = sqlx::query_scalar(
-        "SELECT id FROM sub_accounts WHERE id = ANY($1) AND deleted_at IS NOT NULL",
+    let deleted: Vec<(Uuid, Uuid, String, MoneyColumn)> = sqlx::query_as(
+        "SELECT id, user_id, symbol, balance FROM sub_accounts WHERE id = ANY($1) AND deleted_at IS NOT NULL",
     )
     .bind(Vec::from_iter(missing))
     .fetch_all(connection)
     .await?;
-    Ok(deleted.into_iter().map(AccountId).collect())
+
+    let accounts = deleted.into_iter().map(|(id, user, symbol, balance)| {
+        let deleted = Deleted {
+            user: UserId(user),
+            asset: column::asset(&symbol)?,
+            balance: balance.0,
+        };
+        Ok((AccountId(id), deleted))
+    });
+    accounts.collect()
+}
+
+impl Deleted {
+    /// Returns the rejection of an entry that names the account; with the fee that it would pay, if it is the user's own.
+    fn rejected(&self, account: AccountId, entry: &Entry) -> Rejected {
+        let fee = entry.command.fee_of(account);
+
+        match fee.filter(|_| self.user == entry.user) {
+            Some(needed) => {
+                let details = Details::Shortage {
+                    account,
+                    asset: self.asset.clone(),
+                    needed,
+                    available: self.balance,
+                };
+                Rejected::with(Rejection::AccountDeleted, details)
+            }
+            None => Rejected::of_account(Rejection::AccountDeleted, account),
+        }
+    }
 }
 
 impl Parties {
@@ -255,8 +313,9 @@ impl Parties {
         }
 
         let mut accounts = entry.accounts().into_iter();
-        match accounts.find(|id| self.deleted_accounts.contains(id)) {
-            Some(account) => Err(Rejected::of_account(Rejection::AccountDeleted, account)),
+        let found = accounts.find_map(|id| Some((id, self.deleted_accounts.get(&id)?)));
+        match found {
+            Some((account, deleted)) => Err(deleted.rejected(account, entry)),
             None => Ok(()),
         }
     }

@@ -4,6 +4,7 @@ use super::entry::Entry;
 use super::load::orders_of;
 use crate::column::{self, values};
 use crate::error::Result;
+use crate::lanes::columns::convert;
 use crate::numeric::{MoneyColumn, PriceColumn};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
@@ -20,6 +21,7 @@ use uuid::Uuid;
 #[derive(sqlx::FromRow)]
 struct OrderRow {
     id: Uuid,
+    ordinal: i16,
     trading_id: Uuid,
     symbol: String,
     order_id: String,
@@ -52,7 +54,7 @@ pub(super) async fn load<'a>(
 
     let (tradings, orders): (Vec<Uuid>, Vec<&str>) = wanted.into_iter().unzip();
     let rows: Vec<OrderRow> = sqlx::query_as(
-        "SELECT o.id, o.trading_id, o.symbol, o.order_id, o.side, o.type, o.amount, o.price, o.filled, o.quote_filled, \
+        "SELECT o.id, o.ordinal, o.trading_id, o.symbol, o.order_id, o.side, o.type, o.amount, o.price, o.filled, o.quote_filled, \
          o.fees, o.fills, o.status, o.accounts, o.last_lock, o.last_lock_account, o.first_event_time, o.last_event_time \
          FROM orders o JOIN UNNEST($1::uuid[], $2::text[]) AS w (trading_id, order_id) USING (trading_id, order_id) \
          ORDER BY o.id FOR NO KEY UPDATE OF o",
@@ -83,6 +85,7 @@ impl OrderRow {
 
         Ok(Order {
             row: Some(self.id),
+            ordinal: convert(self.ordinal)?,
             key,
             side: self.side.map(column::state).transpose()?,
             kind: self.r#type,
@@ -140,18 +143,21 @@ pub(super) async fn write(
         return Ok(());
     }
 
+    let ordinals = rows.iter().map(|(_, order)| convert(order.ordinal));
+    let ordinals = ordinals.collect::<Result<Vec<i16>>>()?;
+
     sqlx::query(
         "INSERT INTO orders (created_at, updated_at, id, user_id, trading_id, symbol, order_id, side, type, amount, price, \
          filled, quote_filled, fees, fills, status, accounts, last_lock, last_lock_account, first_event_time, \
-         last_event_time) \
+         last_event_time, ordinal) \
          SELECT $1, $1, t.id, t.user_id, t.trading_id, t.symbol, t.order_id, t.side, t.type, t.amount, t.price, \
          t.filled, t.quote_filled, t.fees, t.fills, t.status, t.accounts::uuid[], t.last_lock, t.last_lock_account, \
-         t.first_event_time, t.last_event_time \
+         t.first_event_time, t.last_event_time, t.ordinal \
          FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::numeric[], \
          $10::numeric[], $11::numeric[], $12::numeric[], $13::jsonb[], $14::int[], $15::text[], $16::text[], \
-         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[]) AS t (id, user_id, trading_id, symbol, \
+         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[], $21::smallint[]) AS t (id, user_id, trading_id, symbol, \
          order_id, side, type, amount, price, filled, quote_filled, fees, fills, status, accounts, last_lock, \
-         last_lock_account, first_event_time, last_event_time) \
+         last_lock_account, first_event_time, last_event_time, ordinal) \
          ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, symbol = excluded.symbol, side = excluded.side, \
          type = excluded.type, amount = excluded.amount, price = excluded.price, filled = excluded.filled, \
          quote_filled = excluded.quote_filled, fees = excluded.fees, fills = excluded.fills, status = excluded.status, \
@@ -178,6 +184,7 @@ pub(super) async fn write(
     .bind(values(&rows, |(_, order)| order.last_lock.map(|lock| lock.0.0)))
     .bind(values(&rows, |(_, order)| order.first_event_time))
     .bind(values(&rows, |(_, order)| order.last_event_time))
+    .bind(ordinals)
     .execute(connection)
     .await?;
     Ok(())

@@ -15,8 +15,8 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use tiris_domain::ids::AccountId;
-use tiris_domain::ledger::{Account, Asset, Direction, HoldKey, OrderId, Posting};
+use tiris_domain::ids::{AccountId, TradingId};
+use tiris_domain::ledger::{Account, Asset, Direction, Held, HoldKey, OrderId, Posting};
 use tiris_domain::money::Money;
 use tiris_domain::states::State;
 use uuid::Uuid;
@@ -60,8 +60,15 @@ struct Rows<'a> {
     orders: Changed<'a>,
 }
 
-/// Last amount of each hold that changed, with the event that changed it first.
-type HoldStates<'a> = BTreeMap<(AccountId, &'a HoldKey), (Money, Option<&'a str>)>;
+/// Last state of each hold that changed.
+type HoldStates<'a> = BTreeMap<(AccountId, &'a HoldKey), HoldState<'a>>;
+
+struct HoldState<'a> {
+    trading: TradingId,
+    held: Held,
+    /// The event that changed it first.
+    event_id: Option<&'a str>,
+}
 
 impl<'a> Rows<'a> {
     fn push(&mut self, entry: &'a Entry, applied: &'a Applied, timestamp: DateTime<Utc>) {
@@ -72,8 +79,12 @@ impl<'a> Rows<'a> {
             let state = self
                 .holds
                 .entry((hold.account, &hold.key))
-                .or_insert((hold.amount, entry.event_id()));
-            state.0 = hold.amount;
+                .or_insert(HoldState {
+                    trading: entry.trading,
+                    held: hold.held,
+                    event_id: entry.event_id(),
+                });
+            state.held = hold.held;
         }
         self.orders.push(entry.user, &applied.effect.orders);
 
@@ -81,7 +92,7 @@ impl<'a> Rows<'a> {
             entry,
             applied,
             event_time: entry.event_time.unwrap_or(timestamp),
-            info: info(entry, applied),
+            info: applied.info(&entry.info),
         });
     }
 }
@@ -92,20 +103,6 @@ struct Log<'a> {
     applied: &'a Applied,
     event_time: DateTime<Utc>,
     info: Cow<'a, Map<String, Value>>,
-}
-
-fn info<'a>(entry: &'a Entry, applied: &Applied) -> Cow<'a, Map<String, Value>> {
-    if applied.effect.drift.is_empty() || entry.claim.is_none() {
-        return Cow::Borrowed(&entry.info);
-    }
-
-    let drift = applied.effect.drift.iter();
-    let drift: Map<String, Value> = drift
-        .map(|drift| (drift.field.to_string(), drift.amount.to_string().into()))
-        .collect();
-    let mut info = entry.info.clone();
-    info.insert("drift".to_owned(), Value::Object(drift));
-    Cow::Owned(info)
 }
 
 struct Transaction<'a> {
@@ -260,7 +257,7 @@ async fn write_holds(
 ) -> Result<()> {
     let (gone, held): (Vec<_>, Vec<_>) = states
         .into_iter()
-        .partition(|(_, (amount, _))| *amount == Money::ZERO);
+        .partition(|(_, state)| state.held.amount == Money::ZERO);
 
     if !gone.is_empty() {
         sqlx::query(
@@ -278,17 +275,20 @@ async fn write_holds(
     }
 
     sqlx::query(
-        "INSERT INTO holds (sub_account_id, order_id, symbol, amount, event_id, created_at, updated_at) \
-         SELECT t.*, $6, $6 FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[]) AS t \
+        "INSERT INTO holds (created_at, updated_at, sub_account_id, order_id, symbol, trading_id, amount, expires_at, event_id) \
+         SELECT $1, $1, t.* FROM UNNEST($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::numeric[], $7::timestamptz[], \
+         $8::text[]) AS t \
          ON CONFLICT (sub_account_id, order_id, symbol) \
-         DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at",
+         DO UPDATE SET amount = excluded.amount, expires_at = excluded.expires_at, updated_at = excluded.updated_at",
     )
+    .bind(timestamp)
     .bind(values(&held, |((account, _), _)| account.0))
     .bind(values(&held, |((_, key), _)| order_id(key)))
     .bind(values(&held, |((_, key), _)| orders::symbol(key.pair.as_ref())))
-    .bind(values(&held, |(_, (amount, _))| MoneyColumn(*amount)))
-    .bind(values(&held, |(_, (_, event_id))| *event_id))
-    .bind(timestamp)
+    .bind(values(&held, |(_, state)| state.trading.0))
+    .bind(values(&held, |(_, state)| MoneyColumn(state.held.amount)))
+    .bind(values(&held, |(_, state)| state.held.expires_at))
+    .bind(values(&held, |(_, state)| state.event_id))
     .execute(connection)
     .await?;
     Ok(())

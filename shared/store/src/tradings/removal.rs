@@ -120,12 +120,12 @@ const HISTORY: [HistoryPiece; 2] = [
     },
 ];
 
-/// The other rows of a trading, in the order of removal.
+/// The other rows of a trading, in the order of removal: orders and accounts by id, as the ledger locks them, because a
+/// booking may still wait for one that it saw alive.
 const HELD: [&str; 3] = [
-    "DELETE FROM holds WHERE (sub_account_id, order_id, symbol) IN (SELECT h.sub_account_id, h.order_id, h.symbol \
-         FROM holds h JOIN sub_accounts a ON a.id = h.sub_account_id WHERE a.trading_id = $1 LIMIT $2)",
-    "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE trading_id = $1 LIMIT $2)",
-    // In id order, as the ledger locks them: a booking may still wait for one that it saw alive.
+    "DELETE FROM holds WHERE (sub_account_id, order_id, symbol) IN ( \
+         SELECT sub_account_id, order_id, symbol FROM holds WHERE trading_id = $1 LIMIT $2)",
+    "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE trading_id = $1 ORDER BY id LIMIT $2 FOR UPDATE)",
     "DELETE FROM sub_accounts WHERE id IN (SELECT id FROM sub_accounts WHERE trading_id = $1 ORDER BY id LIMIT $2 \
          FOR UPDATE)",
 ];

@@ -7,7 +7,8 @@ use std::str::FromStr;
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
 use tiris_domain::lane::EventStream;
 use tiris_domain::ledger::{
-    Asset, Belief, Command, Direction, Fee, Hold, Movement, OrderId, Side, Trade,
+    Asset, Belief, Command, Direction, Fee, Hold, Lock, Movement, OrderEvent, OrderId, OrderStep,
+    OrderTerms, Side, Trade,
 };
 use tiris_domain::money::Number;
 use tiris_store::ledger::{
@@ -103,22 +104,46 @@ impl World {
     }
 
     pub(crate) fn lock(&self, amount: &str, order: Option<&str>) -> Command {
-        Command::Lock(Hold {
-            account: self.usdt,
-            asset: parsed("USDT"),
-            amount: parsed(amount),
-            order: order.map(parsed),
-            pair: None,
-        })
+        self.lock_until(amount, order, None)
+    }
+
+    pub(crate) fn lock_until(
+        &self,
+        amount: &str,
+        order: Option<&str>,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Command {
+        let hold = self.hold(amount, order);
+        Command::Lock(Lock { hold, expires_at })
     }
 
     pub(crate) fn unlock(&self, amount: &str, order: Option<&str>) -> Command {
-        Command::Unlock(Hold {
+        Command::Unlock(self.hold(amount, order))
+    }
+
+    fn hold(&self, amount: &str, order: Option<&str>) -> Hold {
+        Hold {
             account: self.usdt,
             asset: parsed("USDT"),
             amount: parsed(amount),
             order: order.map(parsed),
             pair: None,
+        }
+    }
+
+    /// Reports a step of a purchase of 10 BTC, on the account in BTC.
+    pub(crate) fn step(&self, order: &str, step: OrderStep) -> Command {
+        Command::Order(OrderEvent {
+            account: Some(self.btc),
+            order: parsed(order),
+            pair: parsed("BTC/USDT"),
+            side: Side::Buy,
+            terms: OrderTerms {
+                kind: "limit".to_owned(),
+                amount: parsed("10"),
+                price: Some(parsed("10")),
+            },
+            step,
         })
     }
 
@@ -258,6 +283,7 @@ pub(crate) fn movement(account: AccountId, symbol: &str, amount: &str) -> Moveme
         direction: Direction::Credit,
         amount: parsed::<Number>(amount),
         order: None,
+        pair: None,
         reason: "test".to_owned(),
         belief: Belief::default(),
     }

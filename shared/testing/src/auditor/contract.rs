@@ -80,7 +80,7 @@ pub(super) const FILL: [Field; 8] = [
 pub(super) const LISTED_FEE: [Field; 2] = [must("account_id", Id), must("amount", Number)];
 /// Most fees of a fill; a `fee` of zero does not count.
 pub(super) const FEES_MAX: usize = 4;
-const BALANCE_UPDATED: [Field; 9] = [
+const BALANCE_UPDATED: [Field; 10] = [
     must("sub_account_id", Id),
     must("symbol", Symbol),
     must("amount", Number),
@@ -89,9 +89,19 @@ const BALANCE_UPDATED: [Field; 9] = [
     may("previous_balance", Number),
     may("new_balance", Number),
     may("related_order_id", Text(128)),
+    may("order_symbol", Pair),
     may("message", Words(4096)),
 ];
-const BALANCE_HELD: [Field; 6] = [
+const BALANCE_LOCKED: [Field; 7] = [
+    must("sub_account_id", Id),
+    must("symbol", Symbol),
+    must("amount", Number),
+    may("related_order_id", Text(128)),
+    may("order_symbol", Pair),
+    may("expires_at", Time),
+    may("message", Words(4096)),
+];
+const BALANCE_UNLOCKED: [Field; 6] = [
     must("sub_account_id", Id),
     must("symbol", Symbol),
     must("amount", Number),
@@ -129,8 +139,8 @@ pub(super) const KINDS: [(&str, &[Field]); 10] = [
     ("trading.orders.cancelled", &ORDER),
     ("trading.orders.failed", &ORDER),
     ("trading.balance.updated", &BALANCE_UPDATED),
-    ("trading.balance.locked", &BALANCE_HELD),
-    ("trading.balance.unlocked", &BALANCE_HELD),
+    ("trading.balance.locked", &BALANCE_LOCKED),
+    ("trading.balance.unlocked", &BALANCE_UNLOCKED),
     ("trading.errors", &ERROR),
     ("trading.signals", &SIGNAL),
     ("trading.heartbeat", &HEARTBEAT),

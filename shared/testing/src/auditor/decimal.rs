@@ -57,6 +57,12 @@ pub(super) fn is_too_large(value: &BigDecimal) -> bool {
     value.abs() >= 100_000_000_000_000_000_000_i128
 }
 
+/// Returns the largest amount of twenty digits before the point and eighteen after it.
+pub(super) fn largest() -> BigDecimal {
+    let digits = BigInt::from(10).pow(38) - 1;
+    BigDecimal::from_bigint(digits, PLACES)
+}
+
 /// Rounds to eighteen places, half to even.
 pub(super) fn rounded(value: &BigDecimal) -> BigDecimal {
     let (digits, places) = value.as_bigint_and_exponent();

@@ -1,6 +1,6 @@
 //! The auditor's orders: the pairs on which each order id is used, what is filled, and which orders have ended.
 
-use super::decimal::{is_too_large, rounded};
+use super::decimal::{is_too_large, largest, rounded};
 use super::reading::Reading;
 use bigdecimal::{BigDecimal, Signed};
 use std::collections::BTreeMap;
@@ -50,11 +50,14 @@ impl Orders {
             event.text("order_symbol")
         };
 
+        if !event.is_of_order() && !event.is_of_hold() {
+            return self.pair_of(pair);
+        }
         if !pair.is_empty() {
             // The first pair takes over the order without one, which has no figures yet.
             self.by_pair.remove("");
             self.by_pair.entry(pair.to_owned()).or_default();
-        } else if self.by_pair.is_empty() && event.is_of_hold() {
+        } else if self.by_pair.is_empty() {
             self.by_pair.insert(String::new(), Order::default());
         }
         if event.is_of_order() {
@@ -88,12 +91,11 @@ impl Orders {
         }
     }
 
-    /// Adds a fill to an order; returns whether the books can still hold the sums.
-    pub(super) fn fill(&mut self, pair: &str, volume: &BigDecimal, value: &BigDecimal) -> bool {
+    /// Adds a fill to an order. Its sums end at the largest amount that the books can hold.
+    pub(super) fn fill(&mut self, pair: &str, volume: &BigDecimal, value: &BigDecimal) {
         let order = self.by_pair.entry(pair.to_owned()).or_default();
-        order.filled += volume;
-        order.quote_filled += value;
-        !is_too_large(&order.filled) && !is_too_large(&order.quote_filled)
+        order.filled = largest().min(&order.filled + volume);
+        order.quote_filled = largest().min(&order.quote_filled + value);
     }
 
     /// Ends the order of an event if the event does so; returns whether it does.

@@ -136,9 +136,7 @@ impl Sheet {
             self.named(event, field).fees += amount;
         }
         let volume = fill.stock.abs();
-        if !self.orders.fill(&self.pair, &volume, &fill.value) {
-            self.out_of_range.push(event.ids[STOCK]);
-        }
+        self.orders.fill(&self.pair, &volume, &fill.value);
         if fill.is_out_of_range {
             self.out_of_range.push(event.ids[CURRENCY]);
         }

@@ -4,14 +4,16 @@ use crate::event::body::{BalanceChange, Body, Parsed};
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
 use crate::ids::AccountId;
-use crate::ledger::{Asset, Belief, Command, Hold, Movement, OrderId, Pair};
+use crate::ledger::{Asset, Belief, Command, Hold, Lock, Movement, OrderId, Pair};
 use crate::states::Direction;
 use crate::value::{Message, Reason};
+use chrono::SecondsFormat;
 
 /// The first fields of every change of a balance.
 struct Common {
     asset: Asset,
     order: Option<OrderId>,
+    pair: Option<Pair>,
     message: Option<String>,
 }
 
@@ -20,6 +22,7 @@ impl Common {
         Ok(Self {
             asset: fields.required("symbol")?,
             order: fields.optional("related_order_id")?,
+            pair: fields.kept_optional("order_symbol")?,
             message: fields.unhashed("message")?.map(Message::into_string),
         })
     }
@@ -29,6 +32,7 @@ pub(super) fn parse_update(account: AccountId, fields: &mut Fields<'_>) -> Field
     let Common {
         asset,
         order,
+        pair,
         message,
     } = Common::parse(fields)?;
     let amount = fields.rounded_number("amount")?;
@@ -48,6 +52,7 @@ pub(super) fn parse_update(account: AccountId, fields: &mut Fields<'_>) -> Field
         direction,
         amount,
         order,
+        pair,
         reason: reason.into_string(),
         belief,
     });
@@ -58,10 +63,10 @@ pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>
     let Common {
         asset,
         order,
+        pair,
         message,
     } = Common::parse(fields)?;
     fields.keep("symbol", asset.to_string());
-    let pair: Option<Pair> = fields.kept_optional("order_symbol")?;
     let amount = fields.kept_number("amount")?;
 
     let locks = kind == Kind::BalanceLocked;
@@ -79,7 +84,12 @@ pub(super) fn parse_hold(kind: Kind, account: AccountId, fields: &mut Fields<'_>
         pair,
     };
     let command = if locks {
-        Command::Lock(hold)
+        let expires_at = fields.time_optional("expires_at")?;
+        if let Some(time) = expires_at {
+            let text = time.to_rfc3339_opts(SecondsFormat::AutoSi, true);
+            fields.keep("expires_at", text);
+        }
+        Command::Lock(Lock { hold, expires_at })
     } else {
         Command::Unlock(hold)
     };

@@ -4,13 +4,10 @@ use crate::event::body::{Body, Fill, Order, Parsed};
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
 use crate::ids::AccountId;
-use crate::ledger::{FEES_MAX, Fee, OrderTerms, Pair};
+use crate::ledger::{FEES_MAX, Fee, OrderTerms, Pair, says_filled};
 use crate::money::{Money, Number};
 use crate::states::Side;
 use crate::value::{Invalid, Message, Name, Reason};
-
-/// The status of an order of which nothing is left, in any case.
-const FILLED: &str = "filled";
 
 pub(super) fn parse(kind: Kind, fields: &mut Fields<'_>) -> Field<Parsed> {
     let order_id = fields.required("order_id")?;
@@ -40,7 +37,7 @@ pub(super) fn parse(kind: Kind, fields: &mut Fields<'_>) -> Field<Parsed> {
             amount,
             price,
         },
-        is_filled: status.as_str().eq_ignore_ascii_case(FILLED),
+        is_filled: says_filled(status.as_str()),
         fill,
     };
     Ok((Body::Order(order), message))

@@ -12,7 +12,7 @@ fn hash(kind: Kind, payload: &str) -> [u8; 16] {
 fn changed(kind: Kind, field: &str) -> Value {
     let text = match field {
         "event_id" => "0190-2",
-        "timestamp" => "2026-11-23T10:00:00.123457+01:00",
+        "timestamp" | "expires_at" => "2026-11-23T10:00:00.123457+01:00",
         "trading_id"
         | "sub_account_id"
         | "fill.stock_account_id"

@@ -3,11 +3,10 @@
 use super::Draft;
 use crate::ids::AccountId;
 use crate::ledger::account::HoldKey;
-use crate::ledger::command::{Hold, OrderEvent, Trade};
+use crate::ledger::command::{Hold, Movement, OrderEvent, Trade};
 use crate::ledger::names::{Asset, OrderId, Pair};
 use crate::ledger::order::{Order, OrderKey, OrderStep};
-use crate::ledger::rejected::{Rejected, Result};
-use crate::ledger::rejection::Rejection;
+use crate::ledger::rejected::Result;
 use crate::money::{Money, Number};
 use crate::states::DriftKind;
 
@@ -92,9 +91,11 @@ impl Draft<'_> {
         let at = changed.unwrap_or_else(|| {
             let mut stored = self.book.orders(self.trading, id).iter();
             let order = stored.find(|order| is_meant(order)).cloned();
-            self.effect
-                .orders
-                .push(order.unwrap_or_else(|| Order::new(key.clone(), self.at)));
+            let order = order.unwrap_or_else(|| {
+                let ordinal = self.orders(id).count();
+                Order::new(key.clone(), ordinal, self.at)
+            });
+            self.effect.orders.push(order);
             self.effect.orders.len() - 1
         });
 
@@ -192,6 +193,52 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Returns the holds that a debit consumes first.
+    pub(in crate::ledger) fn debitable(
+        &mut self,
+        movement: &Movement,
+        amount: &Number,
+    ) -> Vec<HoldKey> {
+        let Some(id) = &movement.order else {
+            return Vec::new();
+        };
+
+        let target = self.resolve(id, movement.pair.as_ref());
+        if target.is_ambiguous {
+            self.note(DriftKind::AmbiguousOrder, amount.clone());
+        }
+        self.usable(id, target.pair.as_ref())
+    }
+
+    /// Forgets the last lock of an order when the account of the lock holds nothing for the order any more.
+    pub(in crate::ledger) fn forget_lock(
+        &mut self,
+        id: &OrderId,
+        pair: Option<&Pair>,
+        account: AccountId,
+    ) -> Result<()> {
+        let pair = self.resolve(id, pair).pair;
+        let state = self.account(account)?;
+        let mut holds = self.usable(id, pair.as_ref()).into_iter();
+        let is_used_up = holds.all(|key| state.hold(&key) == Money::ZERO);
+        if !is_used_up {
+            return Ok(());
+        }
+
+        let is_meant = |order: &&Order| {
+            let is_of_account = order.last_lock.is_some_and(|(locked, _)| locked == account);
+            is_of_account && (order.key.pair == pair || order.key.pair.is_none())
+        };
+        let key = self
+            .orders(id)
+            .find(is_meant)
+            .map(|order| order.key.clone());
+        if let Some(key) = key {
+            self.order_mut(id, key.pair.as_ref()).last_lock = None;
+        }
+        Ok(())
+    }
+
     /// Records a step of an order that moves no money.
     pub(in crate::ledger) fn report(&mut self, event: &OrderEvent) -> Result<()> {
         let order = self.order_mut(&event.order, Some(&event.pair));
@@ -206,8 +253,8 @@ impl Draft<'_> {
         if !has_ended {
             return Ok(());
         }
-        let released = self.end(&event.order, &event.pair)?;
-        if let Some(locked) = locked.filter(|_| expects_hold && released == 0) {
+        let held_any = self.end(&event.order, &event.pair)?;
+        if let Some(locked) = locked.filter(|_| expects_hold && !held_any) {
             self.note(DriftKind::NothingToRelease, locked.into());
         }
         Ok(())
@@ -227,7 +274,7 @@ impl Draft<'_> {
         });
         let fees = fees.collect::<Result<Vec<_>>>()?;
         let order = self.order_mut(id, Some(&pair));
-        let is_in_range = add_fill(order, trade, filled, fees);
+        add_fill(order, trade, filled, fees);
 
         let step = OrderStep::Filled {
             ends: trade.ends_order,
@@ -235,10 +282,6 @@ impl Draft<'_> {
         order.take_step(step);
         let excess = order.excess();
         let has_ended = order.status.has_ended();
-        if !is_in_range {
-            let rejection = Rejection::AmountOutOfRange;
-            return Err(Rejected::of_account(rejection, trade.stock_account));
-        }
         if let Some(excess) = excess.filter(|_| filled.volume.is_positive()) {
             self.note(DriftKind::Overfilled, excess.into());
         }
@@ -248,21 +291,21 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Releases what an order that has ended holds on any account; returns how much. The holds of locks without a pair
-    /// belong to it too, unless another order of the id is open.
-    fn end(&mut self, id: &OrderId, pair: &Pair) -> Result<i128> {
+    /// Releases what an order that has ended holds on any account; returns whether it held anything. The holds of locks
+    /// without a pair belong to it too, unless another order of the id is open.
+    fn end(&mut self, id: &OrderId, pair: &Pair) -> Result<bool> {
         let mut holds = vec![HoldKey::new(Some(id), Some(pair))];
         if self.orders(id).all(|order| order.status.has_ended()) {
             holds.push(HoldKey::new(Some(id), None));
         }
 
         let accounts: Vec<AccountId> = self.book.accounts_of(self.trading).collect();
-        let mut released = 0;
+        let mut held_any = false;
         for account in accounts {
-            released += self.consume(account, &holds, i128::MAX)?;
+            held_any |= self.consume(account, &holds, i128::MAX)? > 0;
         }
         self.order_mut(id, Some(pair)).last_lock = None;
-        Ok(released)
+        Ok(held_any)
     }
 }
 
@@ -276,13 +319,13 @@ fn excess(order: &Order, asset: &Asset, held: &Number) -> Option<Number> {
     Some(held.minus(&need))
 }
 
-/// Adds a fill to its order; returns whether the sums are within the range of the books.
+/// Adds a fill to its order. Sums end at the limit of the books, because a fill is a fact whatever the others were.
 fn add_fill(
     order: &mut Order,
     trade: &Trade,
     filled: &Filled<'_>,
     fees: Vec<(AccountId, Asset, &Number)>,
-) -> bool {
+) {
     order.side = Some(trade.side);
     if let Some(terms) = &trade.terms {
         order.describe(trade.side, terms, false);
@@ -291,23 +334,15 @@ fn add_fill(
         .accounts
         .extend([trade.stock_account, trade.currency_account]);
 
-    let mut is_in_range = true;
-    let mut sum = |total: Money, amount: Money| {
-        total.checked_add(amount).unwrap_or_else(|| {
-            is_in_range = false;
-            total
-        })
-    };
-    order.filled = sum(order.filled, filled.volume);
-    order.quote_filled = sum(order.quote_filled, filled.value);
+    order.filled = order.filled.saturating_add(filled.volume);
+    order.quote_filled = order.quote_filled.saturating_add(filled.value);
     for (account, asset, amount) in fees {
         let total = order.fees.entry(asset).or_default();
-        *total = sum(*total, amount.rounded().to_money().unwrap_or_default());
+        *total = total.saturating_add(amount.rounded().to_money().unwrap_or_default());
         order.accounts.insert(account);
     }
     order.fees.retain(|_, total| *total != Money::ZERO);
     order.fills += i32::from(filled.volume.is_positive());
-    is_in_range
 }
 
 impl Trade {

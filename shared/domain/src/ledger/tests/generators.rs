@@ -63,14 +63,16 @@ fn any_belief() -> impl Strategy<Value = Belief> {
 fn any_movement() -> impl Strategy<Value = Command> {
     let direction = prop::sample::select(vec![Direction::Credit, Direction::Debit]);
     let amounts = (any_number(), any_belief());
-    (any_account(), direction, amounts, any_order()).prop_map(
-        |(account, direction, (amount, belief), order)| {
+    let order = (any_order(), proptest::option::of(Just(pair())));
+    (any_account(), direction, amounts, order).prop_map(
+        |(account, direction, (amount, belief), (order, pair))| {
             Command::Move(Movement {
                 account,
                 asset: asset_of(account),
                 direction,
                 amount,
                 order,
+                pair,
                 reason: "test".to_owned(),
                 belief,
             })
@@ -121,7 +123,7 @@ pub(super) fn any_trade() -> impl Strategy<Value = Command> {
 
 fn any_hold_command() -> impl Strategy<Value = Command> {
     let pairs = proptest::option::of(Just(pair()));
-    let parts = (0..2, any_account(), any_number(), any_order(), pairs);
+    let parts = (0..3, any_account(), any_number(), any_order(), pairs);
 
     parts.prop_map(|(kind, account, amount, order, pair)| {
         let hold = Hold {
@@ -132,8 +134,15 @@ fn any_hold_command() -> impl Strategy<Value = Command> {
             pair,
         };
         match kind {
-            0 => Command::Lock(hold),
-            _ => Command::Unlock(hold),
+            0 => lasting(hold),
+            1 => Command::Unlock(hold),
+            _ => Command::Release(Release {
+                account,
+                hold: HoldKey {
+                    order: hold.order,
+                    pair: hold.pair,
+                },
+            }),
         }
     })
 }

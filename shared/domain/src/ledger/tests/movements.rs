@@ -75,7 +75,7 @@ fn a_debit_of_an_order_uses_the_available_after_its_hold() {
         panic!("{done:?}")
     };
     assert_eq!(change.key.order, order("A"));
-    assert_eq!(change.amount, Money::ZERO);
+    assert_eq!(change.held.amount, Money::ZERO);
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn fill(id: &str, volume: &str, price: &str, ends_order: bool) -> Command {
 
 /// Returns a lock of an amount of USDT for an order of a pair.
 fn lock_for(amount: &str, id: &str, pair: Option<&str>) -> Command {
-    Command::Lock(Hold {
+    lasting(Hold {
         pair: pair.map(|pair| pair.parse().expect("a pair")),
         ..held_amount(amount, order(id))
     })
@@ -189,6 +189,136 @@ fn an_order_without_its_hold_is_drift_at_the_end() {
     let done = effect(&mut book, &cancel("o"));
 
     assert_eq!(kinds(&done), [DriftKind::NothingToRelease]);
+}
+
+#[test]
+fn a_debit_that_uses_the_hold_up_leaves_nothing_to_release() {
+    let mut book = book();
+    effect(&mut book, &lock_for("100", "o", Some("BTC/USDT")));
+    let debit = Command::Move(Movement {
+        order: order("o"),
+        ..movement(Direction::Debit, "100")
+    });
+    effect(&mut book, &debit);
+
+    let done = effect(&mut book, &cancel("o"));
+
+    assert!(done.drift.is_empty(), "{done:?}");
+}
+
+#[test]
+fn a_debit_uses_the_hold_of_its_pair_when_an_id_is_used_on_two() {
+    let mut book = book();
+    effect(&mut book, &lock_for("100", "o", Some("BTC/USDT")));
+    effect(&mut book, &lock_for("50", "o", Some("BNB/USDT")));
+    let debit = |amount: &str, pair: Option<&str>| {
+        Command::Move(Movement {
+            order: order("o"),
+            pair: pair.map(|pair| pair.parse().expect("a pair")),
+            ..movement(Direction::Debit, amount)
+        })
+    };
+
+    let named = effect(&mut book, &debit("30", Some("BNB/USDT")));
+    let unnamed = effect(&mut book, &debit("30", None));
+
+    assert!(named.drift.is_empty(), "{named:?}");
+    assert_eq!(kinds(&unnamed), [DriftKind::AmbiguousOrder]);
+    assert_eq!(state(&book, CURRENCY), "940, 120 locked");
+}
+
+#[test]
+fn a_released_hold_is_gone_and_its_order_stays() {
+    let mut book = book();
+    effect(&mut book, &lock_for("100", "o", Some("BTC/USDT")));
+    effect(&mut book, &lock_for("50", "other", None));
+    let release = Command::Release(Release {
+        account: CURRENCY,
+        hold: HoldKey {
+            order: order("o"),
+            pair: Some(pair()),
+        },
+    });
+
+    let done = effect(&mut book, &release);
+
+    assert!(done.drift.is_empty(), "{done:?}");
+    assert_eq!(state(&book, CURRENCY), "1000, 50 locked");
+    assert_eq!(only(&book, "o").status, OrderStatus::Unknown);
+    let cancelled = effect(&mut book, &cancel("o"));
+    assert!(cancelled.drift.is_empty(), "{cancelled:?}");
+}
+
+#[test]
+fn the_last_lock_decides_when_a_hold_expires() {
+    let mut book = book();
+    let expiry = "2026-11-24T10:00:00Z".parse().ok();
+    let lock_until = |expires_at| {
+        let hold = held_amount("10", order("o"));
+        Command::Lock(Lock { hold, expires_at })
+    };
+    let held = |book: &Book| {
+        book.get(CURRENCY)
+            .expect("known")
+            .held(&hold_key(order("o")))
+    };
+
+    effect(&mut book, &lock_until(expiry));
+    assert_eq!(held(&book).expires_at, expiry);
+
+    effect(&mut book, &unlock("5", order("o")));
+    assert_eq!(
+        held(&book).expires_at,
+        expiry,
+        "an unlock changes the amount only"
+    );
+
+    effect(&mut book, &lock_until(None));
+    assert_eq!(held(&book).expires_at, None);
+    assert_eq!(held(&book).amount, money("15"));
+}
+
+#[test]
+fn the_orders_of_an_id_are_numbered() {
+    let mut book = book();
+    effect(&mut book, &lock_for("1", "o", None));
+    effect(&mut book, &lock_for("1", "o", Some("BTC/USDT")));
+    effect(&mut book, &lock_for("1", "o", Some("BNB/USDT")));
+
+    let orders = book.orders(TRADING, &"o".parse().expect("an id"));
+    let ordinals = orders
+        .iter()
+        .map(|order| (order.ordinal, order.key.pair.clone()));
+    let expected = ["BTC/USDT", "BNB/USDT"].map(|pair| pair.parse().ok());
+    assert_eq!(
+        Vec::from_iter(ordinals),
+        Vec::from_iter(expected.into_iter().enumerate())
+    );
+}
+
+#[test]
+fn the_sums_of_an_order_end_at_the_limit_of_the_books() {
+    let mut book = book();
+    let huge = "99999999999999999999";
+    let fill = |side| {
+        Command::Trade(Trade {
+            order: order("o"),
+            ..trade(side, huge, "0", "0")
+        })
+    };
+
+    effect(
+        &mut book,
+        &Command::Trade(trade(Side::Sell, "10", "0", "0")),
+    );
+    effect(&mut book, &fill(Side::Buy));
+    effect(&mut book, &fill(Side::Sell));
+
+    assert_eq!(
+        only(&book, "o").filled,
+        money(huge).saturating_add(Money::MAX)
+    );
+    assert_eq!(state(&book, STOCK), "0, 0 locked");
 }
 
 #[test]

@@ -57,10 +57,10 @@ fn store(database: &mut Book, effects: &[Option<Effect>]) {
 
         for change in &effect.holds {
             let mut account = database.get(change.account).expect("stored").clone();
-            if change.amount == Money::ZERO {
+            if change.held.amount == Money::ZERO {
                 account.holds.remove(&change.key);
             } else {
-                account.holds.insert(change.key.clone(), change.amount);
+                account.holds.insert(change.key.clone(), change.held);
             }
             database.insert(account);
         }
@@ -133,9 +133,10 @@ fn check_conservation(
         let expected = &figures[&account.id];
         prop_assert_eq!(account.balance.units(), expected.balance);
         prop_assert_eq!(account.sequence, expected.sequence);
-        let held: i128 = account.holds.values().map(|amount| amount.units()).sum();
+        let amounts: Vec<Money> = account.holds.values().map(|held| held.amount).collect();
+        let held: i128 = amounts.iter().map(|amount| amount.units()).sum();
         prop_assert_eq!(account.locked.units(), held);
-        prop_assert!(account.holds.values().all(|amount| amount.is_positive()));
+        prop_assert!(amounts.iter().all(|amount| amount.is_positive()));
         prop_assert!(Money::ZERO <= account.locked);
         prop_assert!(account.locked <= account.balance);
     }

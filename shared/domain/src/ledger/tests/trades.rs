@@ -144,7 +144,10 @@ fn a_sell_with_a_fee_in_stock_consumes_the_hold_in_both_legs() {
     let done = effect(&mut book, &Command::Trade(fill));
 
     assert_eq!(state(&book, STOCK), "7.5, 0.5 locked");
-    assert_eq!(done.holds.last().expect("changed").amount, money("0.5"));
+    assert_eq!(
+        done.holds.last().expect("changed").held.amount,
+        money("0.5")
+    );
 }
 
 #[test]

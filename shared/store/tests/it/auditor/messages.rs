@@ -95,7 +95,7 @@ fn any_order() -> impl Strategy<Value = Value> {
     ])
 }
 
-/// Generates the pair that a lock or unlock names, if any.
+/// Generates the pair that a change of a balance names, if any.
 fn any_order_symbol() -> impl Strategy<Value = Value> {
     pick(&[
         (6, Value::Null),
@@ -116,20 +116,26 @@ fn any_balance_event() -> impl Strategy<Value = Own> {
     let mistaken = pick(&[(40, false), (1, true)]);
     let symbol = (any_account(), mistaken);
     let amounts = (any_amount(), any_amount());
-    let order = (any_order(), any_order_symbol());
+    let expiry = pick(&[
+        (6, Value::Null),
+        (2, "2026-11-23T11:00:00+01:00".into()),
+        (1, "tomorrow".into()),
+    ]);
+    let order = (any_order(), any_order_symbol(), expiry);
 
     (kind, symbol, direction, amounts, order).prop_map(
-        |(kind, (account, mistaken), direction, (amount, belief), (order, order_symbol))| {
+        |(kind, (account, mistaken), direction, (amount, belief), (order, order_symbol, expiry))| {
             let symbol = if mistaken { "XRP" } else { symbol_of(account) };
             let mut fields = json!({
                 "sub_account_id": account, "symbol": symbol.to_lowercase(), "amount": amount, "related_order_id": order,
+                "order_symbol": order_symbol,
             });
             if kind == "trading.balance.updated" {
                 fields["direction"] = direction.into();
                 fields["reason"] = "funding".into();
                 fields["new_balance"] = belief;
             } else {
-                fields["order_symbol"] = order_symbol;
+                fields["expires_at"] = expiry;
             }
             Own { kind, fields }
         },

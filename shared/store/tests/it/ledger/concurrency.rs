@@ -2,7 +2,10 @@
 
 use crate::world::{World, outcomes, rand_seed};
 use chrono::{Duration, Utc};
-use tiris_store::ledger::{apply_batch, assert_fresh};
+use sqlx::{Postgres, Transaction};
+use tiris_domain::ledger::{Command, OrderStep};
+use tiris_store::error::Result;
+use tiris_store::ledger::{Batch, apply_batch, assert_fresh};
 
 const WORKERS: usize = 6;
 const BATCHES: u8 = 8;
@@ -80,4 +83,69 @@ async fn a_batch_older_than_ten_seconds_must_be_retried() {
         .expect_err("stale");
 
     assert!(error.is_transient(), "{error:?}");
+}
+
+/// Applies an event while another transaction that applied `first` is open, which commits as soon as the event waits for it.
+async fn apply_behind(world: &World, first: Command, second: Command) -> Result<Batch> {
+    let mut open = world.pool().begin().await.expect("begun");
+    apply_batch(&mut open, &[world.event("first", 1, first)], rand_seed())
+        .await
+        .expect("applied");
+
+    let second = [world.event("second", 1, second)];
+    let mut waiting = world.pool().begin().await.expect("begun");
+    let (outcome, ()) = tokio::join!(
+        apply_batch(&mut waiting, &second, rand_seed()),
+        commit_when_awaited(world, open),
+    );
+    if outcome.is_ok() {
+        waiting.commit().await.expect("committed");
+    }
+    outcome
+}
+
+async fn commit_when_awaited(world: &World, open: Transaction<'_, Postgres>) {
+    let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock')";
+    let mut is_awaited = false;
+    while !is_awaited {
+        is_awaited = sqlx::query_scalar(waits)
+            .fetch_one(world.pool())
+            .await
+            .expect(waits);
+    }
+    open.commit().await.expect("committed");
+}
+
+#[tokio::test]
+async fn of_two_transactions_that_make_an_order_the_second_runs_again() {
+    let world = World::new().await;
+    let lock = world.lock("100", Some("A"));
+    let created = world.step("A", OrderStep::Created);
+
+    let lost = apply_behind(&world, lock, created.clone()).await;
+
+    assert!(lost.expect_err("both made an order").is_race());
+    let again = world.outcome(world.event("second", 1, created)).await;
+    assert_eq!(again, "applied");
+    assert_eq!(world.count("orders").await, 1);
+    world.assert_verified().await;
+}
+
+#[tokio::test]
+async fn the_end_of_an_order_releases_a_hold_that_was_made_meanwhile() {
+    let world = World::new().await;
+    let created = world.step("A", OrderStep::Created);
+    world.outcome(world.event("created", 1, created)).await;
+
+    // They have no account in common.
+    let lock = world.lock("100", Some("A"));
+    let cancelled = world.step("A", OrderStep::Cancelled);
+    apply_behind(&world, lock, cancelled)
+        .await
+        .expect("applied");
+
+    let figures = world.figures(world.usdt).await;
+    assert_eq!(figures, "1000, 0 locked, sequence 1");
+    world.assert_verified().await;
 }

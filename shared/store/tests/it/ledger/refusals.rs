@@ -3,7 +3,7 @@
 use crate::world::{World, add_account, add_trading, add_user, credit};
 use tiris_domain::ids::{AccountId, TradingId, UserId, new_id};
 use tiris_domain::ledger::Rejection;
-use tiris_store::ledger::Entry;
+use tiris_store::ledger::{Disposition, Entry};
 
 /// The world's user and trading, foreign ones, and unknown ids.
 struct Cast {
@@ -183,4 +183,24 @@ async fn rejects_a_deleted_account() {
     let outcome = world.outcome(world.entry(world.credit("1"))).await;
 
     assert_eq!(outcome, "ACCOUNT_DELETED");
+}
+
+#[tokio::test]
+async fn a_deleted_fee_account_is_named_with_what_it_would_pay() {
+    let world = World::new().await;
+    sqlx::query("UPDATE sub_accounts SET deleted_at = now() WHERE id = $1")
+        .bind(world.bnb.0)
+        .execute(world.pool())
+        .await
+        .expect("deleted");
+
+    let batch = world
+        .apply(&[world.entry(world.buy("1", "10", None))])
+        .await;
+
+    let [Disposition::DeadLetter(cause)] = batch.dispositions.as_slice() else {
+        panic!("{batch:?}")
+    };
+    let needed = format!("0.5 BNB needed on sub-account {}, 5 available", world.bnb);
+    assert!(cause.to_string().ends_with(&needed), "{cause}");
 }

@@ -2,7 +2,7 @@
 
 use crate::world::{World, happened, movement, parsed};
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tiris_domain::ledger::{Belief, Command, Movement};
 use tiris_store::ledger::{Applied, Batch, Disposition, Entry, Source};
 use uuid::Uuid;
@@ -225,18 +225,20 @@ async fn records_a_difference_reported_by_a_bot_as_drift() {
 }
 
 #[tokio::test]
-async fn records_no_drift_for_rest_calls() {
+async fn records_a_difference_of_a_rest_call_beside_its_own_info() {
     let world = World::new().await;
     let manual = Entry {
         source: Source::Manual,
         event_time: None,
+        info: Map::from_iter([("note".to_owned(), "mine".into())]),
         ..world.entry(mistaken(&world))
     };
 
     let batch = world.apply(&[manual]).await;
 
     let (info, event_time) = info_of(&world, &batch, "manual").await;
-    assert_eq!(info, json!({}));
+    let drift = json!({"note": "mine", "drift": {"new_balance": "999999999999998999.5"}});
+    assert_eq!(info, drift);
     assert_eq!(event_time, batch.timestamp);
 }
 

@@ -101,8 +101,8 @@ async fn hold(pool: &PgPool, trading: Uuid) -> Result<Uuid> {
     let account = sqlx::query_scalar(
         "WITH account AS (UPDATE sub_accounts SET locked = locked + $2::int \
                           WHERE trading_id = $1 AND symbol = 'BTC' RETURNING id) \
-         INSERT INTO holds (sub_account_id, order_id, amount) \
-         SELECT id, CASE WHEN n = 0 THEN '' ELSE n::text END, 1 FROM account, generate_series(0, $2::int - 1) AS n \
+         INSERT INTO holds (sub_account_id, trading_id, order_id, amount) \
+         SELECT id, $1, CASE WHEN n = 0 THEN '' ELSE n::text END, 1 FROM account, generate_series(0, $2::int - 1) AS n \
          RETURNING sub_account_id",
     );
     Ok(account.bind(trading).bind(ORDERS).fetch_one(pool).await?)
@@ -111,9 +111,9 @@ async fn hold(pool: &PgPool, trading: Uuid) -> Result<Uuid> {
 /// Inserts the orders that hold something on an account of a trading.
 async fn insert_orders(pool: &PgPool, trading: Uuid) -> Result<()> {
     let orders = sqlx::query(
-        "INSERT INTO orders (id, user_id, trading_id, order_id, status, accounts, first_event_time, last_event_time, \
-             created_at, updated_at) \
-         SELECT gen_random_uuid(), s.user_id, s.trading_id, h.order_id, 'unknown', ARRAY[s.id], now(), now(), now(), now() \
+        "INSERT INTO orders (id, user_id, trading_id, order_id, ordinal, status, accounts, first_event_time, \
+             last_event_time, created_at, updated_at) \
+         SELECT gen_random_uuid(), s.user_id, s.trading_id, h.order_id, 0, 'unknown', ARRAY[s.id], now(), now(), now(), now() \
          FROM holds h JOIN sub_accounts s ON s.id = h.sub_account_id WHERE s.trading_id = $1 AND h.order_id <> ''",
     );
     orders.bind(trading).execute(pool).await?;
