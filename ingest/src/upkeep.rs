@@ -3,3 +3,4 @@
 pub(crate) mod census;
 pub mod maintenance;
 pub mod purge;
+pub(crate) mod sampling;

@@ -59,6 +59,15 @@ async fn codes_and_statuses(world: &World) -> Result<Vec<String>> {
     Ok(rows.await?)
 }
 
+/// Returns the numbers of open dead letters, and of those that count as recent, of each class of the user's lane.
+async fn open_and_recent(world: &World) -> Result<Vec<(i64, i64)>> {
+    let mut connection = world.pool().acquire().await?;
+    let key = world.own_lane().await?;
+    let counts = dead_letters::count_by_class(&mut connection, &[key]).await?;
+    let pairs = counts.iter().map(|count| (count.count, count.recent));
+    Ok(pairs.collect())
+}
+
 /// Returns the event ids of the trading's postings, in the order of the books.
 async fn booked(world: &World) -> Result<Vec<String>> {
     let sql = "SELECT event_id FROM transactions WHERE trading_id = $1 ORDER BY timestamp, id";
@@ -282,8 +291,10 @@ async fn events_of_a_disabled_user_wait_until_the_user_is_enabled() -> Result<()
     assert_eq!(codes_and_statuses(&world).await?, expected);
     let timed = "dead_letters WHERE next_attempt_at IS NOT NULL";
     world.expect_rows(timed, 0).await?;
+    assert_eq!(open_and_recent(&world).await?, [(2, 0)]);
 
     world.execute("UPDATE users SET status = 'active'").await?;
+    assert_eq!(open_and_recent(&world).await?, [(2, 2)]);
     step_until_open(&world, &mut lane, 0).await?;
     assert_eq!(world.btc().await?, "2");
     Ok(())
