@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tiris_domain::lane::EventStream;
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters;
 use uuid::Uuid;
@@ -59,11 +59,15 @@ async fn codes_and_statuses(world: &World) -> Result<Vec<String>> {
     Ok(rows.await?)
 }
 
-/// Returns the numbers of open dead letters, and of those that count as recent, of each class of the user's lane.
+/// Returns the numbers of open dead letters of each class, and of those that count as recent.
 async fn open_and_recent(world: &World) -> Result<Vec<(i64, i64)>> {
     let mut connection = world.pool().acquire().await?;
-    let key = world.own_lane().await?;
-    let counts = dead_letters::count_by_class(&mut connection, &[key]).await?;
+    let lanes = (0..=LANES).map(|lane| LaneKey {
+        stream: EventStream::Trading,
+        lane,
+    });
+    let counts = dead_letters::count_by_class(&mut connection, &Vec::from_iter(lanes)).await?;
+
     let pairs = counts.iter().map(|count| (count.count, count.recent));
     Ok(pairs.collect())
 }
