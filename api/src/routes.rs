@@ -114,7 +114,7 @@ pub(crate) enum Tag {
     /// in the same call; logs of any other type are notes.
     #[oai(rename = "Trading logs")]
     TradingLogs,
-    /// The orders of bots: what was ordered, what is filled, at which average price and fees, and what it still holds.
+    /// Orders of bots: ordered and filled amounts, average price, fees, status, and what each order still holds.
     Orders,
     /// Returns, risk ratios and the equity curve of a trading, computed from its transactions.
     Performance,

@@ -137,7 +137,7 @@ pub struct Retention {
     pub transactions: Option<Duration>,
     /// Age at which ids of processed events are deleted.
     pub event_ids: Option<Duration>,
-    /// Time since their closing after which dead letters are deleted.
+    /// Age since their replay or discard after which dead letters are deleted.
     pub dead_letters: Option<Duration>,
     /// Age at which TimescaleDB compresses history.
     pub compression: Option<Duration>,
@@ -241,7 +241,7 @@ impl RunArgs {
         })
     }
 
-    /// What was decided about an event is kept for longer than the streams keep the event.
+    /// Checks that a retention is longer than that of the streams, from which an event may be read again.
     fn check_outlives_streams(
         &self,
         problems: &mut Problems,

@@ -4,3 +4,4 @@ pub(crate) mod census;
 pub mod expiry;
 pub mod maintenance;
 pub mod purge;
+pub(crate) mod sampling;

@@ -9,7 +9,7 @@ use crate::replay::Replayer;
 use crate::settings::Settings;
 use crate::status::{Board, gauges};
 use crate::stream::{self, DeclareError};
-use crate::upkeep::{census, expiry, maintenance, purge};
+use crate::upkeep::{census, expiry, maintenance, purge, sampling};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::future::ready;
@@ -115,6 +115,7 @@ async fn run_lanes(
         until_stop()
             .run_until_cancelled_owned(maintenance::run(context.clone(), settings.retention)),
     );
+    tasks.spawn(until_stop().run_until_cancelled_owned(sampling::run(context.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(dead_letters::run(context.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(census::run(context.pool.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(purge::run(context.pool.clone())));

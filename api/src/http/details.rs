@@ -1,4 +1,4 @@
-//! The details of an error response: text for a developer, or for a rejection by the ledger the account and amounts.
+//! The details of an error response: a text for developers, or the account and amounts of a rejection by the ledger.
 
 use super::field::Field;
 use poem_openapi::Object;
@@ -12,7 +12,7 @@ use tiris_domain::money::Money;
 use tiris_domain::value::Figure;
 use uuid::Uuid;
 
-/// Details of an error, in words or about an account.
+/// Details of an error: a text, or the account and amounts of a rejection.
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(crate) enum Details {
@@ -20,7 +20,7 @@ pub(crate) enum Details {
     Rejection(RejectionDetails),
 }
 
-/// A union of the framework would declare a text as an object.
+/// Not the union of the framework, which would declare the text as an object.
 impl Type for Details {
     const IS_REQUIRED: bool = true;
 
@@ -71,7 +71,7 @@ impl ToJSON for Details {
     }
 }
 
-/// The account for which the ledger rejects a request, and the amounts; a member is null where it does not apply.
+/// Why the ledger rejects a request: the account and the amounts; a member is null where it does not apply.
 #[derive(Default, Object, Serialize)]
 pub(crate) struct RejectionDetails {
     /// Id of the sub-account

@@ -212,7 +212,7 @@ impl Reader {
 
         let row = |key: &EventId| {
             if let Row::DeadLetter(letter) = found.get(&(key.kind, key.row))? {
-                // One that was closed soon after it was opened comes twice.
+                // A dead letter that is closed right after it was opened is sent twice.
                 return Some((*key, Row::DeadLetter(letter.clone())));
             }
             let row = found.remove(&(key.kind, key.row))?;

@@ -15,7 +15,7 @@ operation!(GetEventStatus: User, General, []);
 /// Numbers of open dead letters by class.
 #[derive(Object, Serialize, Default)]
 struct OpenLetters {
-    /// Messages that cannot be parsed; they have to be discarded
+    /// Messages that are not valid events; they have to be discarded, or replayed if only their subject is wrong
     malformed: i64,
     /// Events that name something that does not exist yet; they are retried three times
     unresolved: i64,

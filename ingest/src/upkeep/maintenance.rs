@@ -1,23 +1,19 @@
-//! Periodic maintenance: creates partitions, sets compression, deletes old history, event ids and expired rows, and samples the
-//! metrics of lanes without an owner.
+//! Periodic maintenance: creates partitions, sets compression, and deletes old history, event ids and expired rows.
 //!
 //! One worker at a time does each task. A failure is logged and retried, and stops no lane.
 
 use crate::connection::Connection;
 use crate::context::Context;
 use crate::settings::Retention;
-use crate::status::gauges;
-use crate::stream::{state_of, unavailable};
+use crate::stream::unavailable;
 use sqlx::{PgConnection, PgPool};
-use std::time::{Duration, Instant};
-use tiris_domain::lane::{EventStream, LaneKey};
+use std::time::Duration;
+use tiris_domain::lane::EventStream;
 use tiris_store::error::Result;
 use tiris_store::retention::{self, Expiring, History};
-use tiris_store::{dead_letters, partitions, workers};
+use tiris_store::{partitions, workers};
 
-/// How often metrics are sampled.
-const SAMPLE_INTERVAL: Duration = Duration::from_secs(10);
-/// How often the other tasks run, and how soon again after a failure.
+/// How often the tasks run, and how soon again after a failure.
 const UPKEEP_INTERVAL: Duration = Duration::from_hours(1);
 const UPKEEP_RETRY: Duration = Duration::from_mins(1);
 /// How much longer event ids are kept than the messages of the streams.
@@ -27,23 +23,10 @@ const ROWS_AT_ONCE: u32 = 5_000;
 
 /// Runs all tasks periodically.
 pub(crate) async fn run(context: Context, kept: Retention) {
-    let mut next_upkeep = Instant::now();
-    let mut has_failed = false;
-
     loop {
-        if Instant::now() >= next_upkeep {
-            let done = all_upkeep(&context, kept).await;
-            next_upkeep = Instant::now() + if done { UPKEEP_INTERVAL } else { UPKEEP_RETRY };
-        }
-        let sampled = sample(&context).await;
-        if let Err(error) = &sampled
-            && !has_failed
-        {
-            let error = error as &dyn std::error::Error;
-            tracing::warn!(error, "could not sample the metrics of the lanes");
-        }
-        has_failed = sampled.is_err();
-        tokio::time::sleep(SAMPLE_INTERVAL).await;
+        let done = all_upkeep(&context, kept).await;
+        let pause = if done { UPKEEP_INTERVAL } else { UPKEEP_RETRY };
+        tokio::time::sleep(pause).await;
     }
 }
 
@@ -187,26 +170,5 @@ async fn delete(pool: &PgPool, old: Old) -> Result<()> {
         tracing::info!(table = old.table(), rows = total, "deleted old rows");
     }
 
-    Ok(())
-}
-
-/// Samples the open dead letters of this worker's lanes, and, one worker at a time, the lag of lanes without an owner.
-async fn sample(context: &Context) -> Result<()> {
-    let lanes: Vec<LaneKey> = context.board.lines().into_keys().collect();
-    let mut connection = context.pool.acquire().await?;
-    gauges::gauge_dead_letters(&dead_letters::count_by_class(&mut connection, &lanes).await?);
-    gauges::gauge_waiting(&dead_letters::oldest_waiting(&mut connection, &lanes).await?);
-    drop(connection);
-
-    for stream in EventStream::ALL {
-        let found = state_of(&context.connection, stream).await?;
-        let created_at = found.created_at;
-        let last_seq = found.last_seq;
-        let mut transaction = context.pool.begin().await?;
-        if retention::may_do_alone(&mut transaction, stream.name()).await? {
-            retention::sample_free_lanes(&mut transaction, stream, created_at, last_seq).await?;
-            transaction.commit().await?;
-        }
-    }
     Ok(())
 }

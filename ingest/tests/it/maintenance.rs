@@ -243,6 +243,31 @@ async fn deletes_all_expired_rows_and_no_others() -> Result<()> {
     world.expect_rows("oauth_states", 1).await
 }
 
+/// Expired rows that come back whenever they are deleted.
+const ENDLESS: [&str; 3] = [
+    "INSERT INTO oauth_states (state, provider, redirect_uri, expires_at) \
+     SELECT n::text, 'google', '', now() FROM generate_series(1, 5000) n",
+    "CREATE FUNCTION come_back() RETURNS trigger LANGUAGE plpgsql AS \
+     $$ BEGIN INSERT INTO oauth_states SELECT OLD.*; RETURN NULL; END $$",
+    "CREATE TRIGGER come_back AFTER DELETE ON oauth_states FOR EACH ROW EXECUTE FUNCTION come_back()",
+];
+
+#[tokio::test]
+async fn an_endless_purge_does_not_stop_the_sampling_of_metrics() -> Result<()> {
+    let world = World::new().await?;
+    for statement in ENDLESS {
+        world.execute(statement).await?;
+    }
+    let mut worker = world.ready_worker().await?;
+
+    world.send_bytes("no event").await?;
+
+    worker
+        .counts("ingest_dead_letters_open{stream=\"TRADING\",class=\"malformed\"} 1")
+        .await?;
+    worker.stops().await
+}
+
 #[tokio::test]
 async fn the_lag_of_a_free_lane_is_everything_behind_its_cursor() -> Result<()> {
     let world = World::new().await?;

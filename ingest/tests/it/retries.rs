@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
-use tiris_domain::lane::EventStream;
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters;
 use uuid::Uuid;
@@ -57,6 +57,19 @@ async fn codes_and_statuses(world: &World) -> Result<Vec<String>> {
     let sql = "SELECT code || ' ' || status FROM dead_letters ORDER BY stream_seq";
     let rows = sqlx::query_scalar(sql).fetch_all(world.pool());
     Ok(rows.await?)
+}
+
+/// Returns the numbers of open dead letters of each class, and of those that count as recent.
+async fn open_and_recent(world: &World) -> Result<Vec<(i64, i64)>> {
+    let mut connection = world.pool().acquire().await?;
+    let lanes = (0..=LANES).map(|lane| LaneKey {
+        stream: EventStream::Trading,
+        lane,
+    });
+    let counts = dead_letters::count_by_class(&mut connection, &Vec::from_iter(lanes)).await?;
+
+    let pairs = counts.iter().map(|count| (count.count, count.recent));
+    Ok(pairs.collect())
 }
 
 /// Returns the event ids of the trading's postings, in the order of the books.
@@ -282,8 +295,10 @@ async fn events_of_a_disabled_user_wait_until_the_user_is_enabled() -> Result<()
     assert_eq!(codes_and_statuses(&world).await?, expected);
     let timed = "dead_letters WHERE next_attempt_at IS NOT NULL";
     world.expect_rows(timed, 0).await?;
+    assert_eq!(open_and_recent(&world).await?, [(2, 0)]);
 
     world.execute("UPDATE users SET status = 'active'").await?;
+    assert_eq!(open_and_recent(&world).await?, [(2, 2)]);
     step_until_open(&world, &mut lane, 0).await?;
     assert_eq!(world.btc().await?, "2");
     Ok(())

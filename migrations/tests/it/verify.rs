@@ -45,6 +45,7 @@ async fn valid_books_are_clean_and_counted() {
         transactions: 4,
         trading_logs: 4,
         holds: 2,
+        orders: 1,
         ..Report::default()
     };
     assert_eq!(report, expected, "{report}");

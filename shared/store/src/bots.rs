@@ -36,7 +36,7 @@ pub struct Heartbeat {
     pub info: Map<String, Value>,
 }
 
-/// Furthest that a heartbeat may be ahead of the broker's time to count at its own.
+/// Maximum time by which a heartbeat may be ahead of the broker's; beyond it, the broker's time counts.
 pub const CLOCK_AHEAD_MAX: Duration = Duration::from_secs(60);
 /// Maximum number of components of a user's bots over all tradings, so that arbitrary names cannot fill the table.
 pub const COMPONENTS_PER_USER_MAX: i64 = 1_000;
@@ -97,7 +97,7 @@ pub async fn upsert_latest(connection: &mut PgConnection, heartbeats: &[&Heartbe
         return Ok(());
     }
 
-    // The stored heartbeat of a clock that was ahead hides no later one; earlier versions stored its time as it was.
+    // A stored heartbeat of a clock that was ahead must not hide later ones; earlier versions stored its time unchanged.
     let ignored: Vec<Ignored> = sqlx::query_as(
         "WITH latest AS (SELECT t.*, EXISTS (SELECT FROM bots b WHERE b.user_id = t.user_id \
              AND b.trading_id = t.trading_id AND b.component = t.component) AS known \

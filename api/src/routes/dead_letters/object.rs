@@ -47,7 +47,7 @@ pub(in crate::routes) struct DeadLetter {
     /// Id of the trading the event belongs to, as far as known
     #[oai(nullable)]
     trading_id: Option<Uuid>,
-    /// `malformed`: cannot be parsed; `unresolved`: names something that does not exist yet and is retried three times;
+    /// `malformed`: not a valid event; `unresolved`: names something that does not exist yet and is retried three times;
     /// `rejected`: the ledger refuses it
     class: Field<DeadLetterClass>,
     /// Stable code of the failure, such as `INSUFFICIENT_BALANCE`

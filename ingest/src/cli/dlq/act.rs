@@ -230,7 +230,7 @@ fn print_effects(effects: &[Replay]) -> anyhow::Result<()> {
         if let (Some(user), Some(publisher)) = (effect.user, effect.publisher)
             && user != publisher
         {
-            say!("the books of user {user} change at the word of user {publisher}");
+            say!("published by user {publisher}, changes the books of user {user}");
         }
         if effect.accounts.is_empty() {
             continue;

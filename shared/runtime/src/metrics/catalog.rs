@@ -108,7 +108,7 @@ pub const METRICS: &[Metric] = metrics! {
     "ingest_redeliveries_total" Counter, ["stream"], Ingest, "Messages read again because an earlier read was not committed";
     "ingest_dead_letters_total" Counter, ["stream", "class", "code"], Ingest, "Events stored as dead letters, by class and reason";
     "ingest_dead_letters_open" Gauge, ["stream", "class"], Ingest, "Open dead letters of the lanes of this process";
-    "ingest_dead_letters_recent" Gauge, ["stream", "class"], Ingest, "Those of the open dead letters that were created within the last hour";
+    "ingest_dead_letters_recent" Gauge, ["stream", "class"], Ingest, "Open dead letters of the lanes of this process that were created within the last hour; without those of class `unresolved` of disabled users";
     "ingest_dead_letters_waiting_seconds" Gauge, ["stream"], Ingest, "Age of the oldest open dead letter of class `unresolved` of a user who is not disabled, of the lanes of this process; 0 without one";
     "ingest_retries_total" Counter, ["stream", "outcome"], Ingest, "Automatic retries of dead letters by outcome: `applied`, `given_up`, `waiting`";
     "ingest_replayed_events_total" Counter, ["outcome"], Ingest, "Events of replayed time ranges, by outcome";

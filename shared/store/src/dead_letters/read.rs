@@ -176,7 +176,8 @@ pub struct ClassCount {
     pub class: DeadLetterClass,
     /// Number of open dead letters.
     pub count: i64,
-    /// Those of them that were created within [`RECENT`].
+    /// Number of those that were created within [`RECENT`]. Unresolved ones of disabled users are left out: they wait by the
+    /// decision of an admin.
     pub recent: i64,
 }
 
@@ -187,10 +188,11 @@ pub async fn count_by_class(
 ) -> Result<Vec<ClassCount>> {
     let (streams, lanes) = columns::of_keys(keys);
     Ok(sqlx::query_as(
-        "SELECT stream, class, count(*) AS count, count(*) FILTER (WHERE created_at > now() - $3::interval) AS recent \
-         FROM dead_letters WHERE status = 'open' \
-         AND (stream, lane) IN (SELECT k.stream, k.lane FROM UNNEST($1::text[], $2::int[]) AS k (stream, lane)) \
-         GROUP BY stream, class",
+        "SELECT d.stream, d.class, count(*) AS count, count(*) FILTER (WHERE d.created_at > now() - $3::interval \
+             AND (d.class <> 'unresolved' OR u.id IS NULL)) AS recent \
+         FROM dead_letters d LEFT JOIN users u ON u.id = d.user_id AND u.status = 'disabled' WHERE d.status = 'open' \
+         AND (d.stream, d.lane) IN (SELECT k.stream, k.lane FROM UNNEST($1::text[], $2::int[]) AS k (stream, lane)) \
+         GROUP BY d.stream, d.class",
     )
     .bind(streams)
     .bind(lanes)

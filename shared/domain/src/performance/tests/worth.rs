@@ -4,7 +4,7 @@ use super::*;
 use crate::money::{MONEY_INTEGER_DIGITS, MONEY_PLACES};
 use proptest::prelude::*;
 
-/// Who receives the fee, as a fraction of the amount it is part of.
+/// How the fee is paid, if there is one.
 #[derive(Clone, Copy, Debug)]
 enum Paid {
     Nothing,
