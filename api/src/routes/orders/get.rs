@@ -20,7 +20,8 @@ struct OrderDetails {
     #[oai(flatten)]
     #[serde(flatten)]
     order: Order,
-    /// What is locked for the order on all accounts of the trading, newest first, at most 100
+    /// Holds of the order on all sub-accounts of the trading, newest first, at most 100; one whose locks named no pair is
+    /// listed with every order of this id
     holds: Vec<HoldOfOrder>,
     /// Trading logs of the trading that name the order id, newest first, at most 100
     trading_logs: Vec<TradingLog>,

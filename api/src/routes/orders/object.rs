@@ -32,7 +32,7 @@ pub(in crate::routes) struct Order {
     /// Price of the order as reported
     #[oai(nullable)]
     price: Option<Field<Price>>,
-    /// Filled amount of the base asset; more than `amount` when the exchange filled more
+    /// Sum of the fills in the base asset, without movements; more than `amount` when the exchange filled more
     filled: Field<Money>,
     /// `quote_filled / filled`, with at most 40 significant digits; null without a fill
     #[oai(nullable)]

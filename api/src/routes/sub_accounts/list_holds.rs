@@ -52,7 +52,8 @@ impl TryFrom<Model> for Hold {
 impl ListHolds {
     /// List the holds of a sub-account
     ///
-    /// A hold is the amount an open order locks. The sum of the holds is the sub-account's `locked`.
+    /// A hold is the part of the balance that is reserved for an order, or without an order by locks that name none. The sum of
+    /// the holds is the sub-account's `locked`.
     #[oai(path = "/:id/holds", method = "get", operation_id = "listHolds")]
     async fn list(
         &self,
