@@ -216,12 +216,14 @@ async fn a_refused_replay_keeps_the_claim_of_another_message() -> Result<()> {
 #[tokio::test]
 async fn a_refused_event_of_another_publisher_claims_no_event() -> Result<()> {
     let world = World::new().await?;
-    let mut lane = refusing_lane(&world).await?;
     let foreign = Uuid::from_u128(world.user.as_u128() ^ 1);
     let foreign = tiris_domain::event::Kind::BalanceUpdated.subject_of(foreign);
-    let event = world.btc_debit("5");
-    world.publish(&foreign, &event).await?;
-    drain(&mut lane).await?;
+    world.publish(&foreign, &world.btc_debit("5")).await?;
+    world
+        .run_until("the dead letter", async || {
+            world.expect_dead_letters("SUBJECT_MISMATCH", 1).await
+        })
+        .await?;
     let id = world.dead_letter("SUBJECT_MISMATCH").await?;
 
     let accepting = ReplayOptions {

@@ -32,7 +32,7 @@ impl<'a> Client<'a> {
             .json();
         let mut client = Self {
             service,
-            token: text(&created["access_token"]),
+            token: text(&created["token"]),
             user: text(&created["user_id"]).parse().expect("an id"),
             book: Book {
                 trading: String::new(),
