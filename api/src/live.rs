@@ -35,6 +35,7 @@ pub(crate) const RESUME_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 const STREAMS_PER_USER_MAX: u32 = 5;
 const EXPORTS_PER_USER_MAX: u32 = 2;
 const MEASURES_PER_USER_MAX: u32 = 2;
+const REPLAYS_PER_USER_MAX: u32 = 2;
 
 /// The state that all streams of a process share.
 pub(crate) struct Streams {
@@ -45,6 +46,8 @@ pub(crate) struct Streams {
     streams: UserLimit,
     pub(crate) exports: UserLimit,
     pub(crate) measures: UserLimit,
+    /// Replays of many dead letters.
+    pub(crate) replays: UserLimit,
     /// Leaves half of the connections of both pools to requests.
     pub(crate) reads: Semaphore,
 }
@@ -64,6 +67,11 @@ impl Streams {
                 "computations of performance",
                 MEASURES_PER_USER_MAX,
                 "api_measures",
+            ),
+            replays: UserLimit::new(
+                "replays of many dead letters",
+                REPLAYS_PER_USER_MAX,
+                "api_replays",
             ),
             reads: Semaphore::new(reads.clamp(1, Semaphore::MAX_PERMITS)),
         })

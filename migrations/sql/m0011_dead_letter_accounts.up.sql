@@ -32,9 +32,9 @@ CREATE FUNCTION user_of_subject(subject text) RETURNS uuid IMMUTABLE LANGUAGE sq
 $$;
 UPDATE dead_letters SET user_id = user_of_subject(subject)
 WHERE class = 'malformed' AND user_id <> user_of_subject(subject);
--- Without a user in the subject's last part it is nobody's.
+-- Without a user in the subject's last part it belongs to no user.
 UPDATE dead_letters SET user_id = NULL
-WHERE code = 'SUBJECT_MISMATCH' AND user_id IS NOT NULL AND user_of_subject(subject) IS NULL;
+WHERE class = 'malformed' AND user_id IS NOT NULL AND user_of_subject(subject) IS NULL;
 DROP FUNCTION user_of_subject;
 
 CREATE INDEX dead_letters_accounts ON dead_letters USING gin (accounts) WITH (fastupdate = off) WHERE blocks;

@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::settings::ServeArgs;
 use anyhow::Context;
 use tiris_runtime::{admin, metrics, shutdown, telemetry};
+use tiris_store::drift;
 use tokio_util::sync::CancellationToken;
 
 /// Runs until SIGTERM or SIGINT, then drains.
@@ -16,6 +17,7 @@ pub async fn run(args: &ServeArgs) -> anyhow::Result<()> {
     let stop = shutdown::on_signals().context("cannot listen for signals")?;
     let metrics =
         metrics::install("tiris-api", settings.service.metrics).context("cannot start metrics")?;
+    drift::begin();
     let app = App::build(&settings).await?;
     for (name, pool) in app.pools() {
         metrics.watch(name, pool);

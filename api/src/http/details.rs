@@ -83,6 +83,9 @@ pub(crate) struct RejectionDetails {
     /// The symbol in the request, which differs from `asset`
     #[oai(nullable)]
     given_asset: Option<String>,
+    /// The amount in the request, which is not above zero
+    #[oai(nullable)]
+    given_amount: Option<Field<Figure>>,
     /// The amount that the request needs
     #[oai(nullable)]
     needed: Option<Field<Figure>>,
@@ -108,6 +111,16 @@ impl From<&ledger::Details> for RejectionDetails {
                 given_asset: Some(given.to_string()),
                 ..Self::default()
             },
+            ledger::Details::Amount {
+                account,
+                asset,
+                given,
+            } => Self {
+                account_id: Some(account.0),
+                asset: Some(asset.to_string()),
+                given_amount: Some(Field(Figure(given.clone()))),
+                ..Self::default()
+            },
             ledger::Details::Shortage {
                 account,
                 asset,
@@ -116,9 +129,9 @@ impl From<&ledger::Details> for RejectionDetails {
             } => Self {
                 account_id: Some(account.0),
                 asset: Some(asset.to_string()),
-                given_asset: None,
                 needed: Some(Field(Figure(needed.clone()))),
                 available: Some(Field(*available)),
+                ..Self::default()
             },
         }
     }

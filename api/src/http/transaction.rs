@@ -12,6 +12,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use tiris_domain::ids::UserId;
 use tiris_runtime::trace;
+use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
 use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
@@ -27,6 +28,8 @@ pub(crate) struct Tx {
     user: Option<UserId>,
     call: Option<Arc<Call>>,
     booked_at: Option<DateTime<Utc>>,
+    /// The drift of the booked logs.
+    drift: DriftCounts,
 }
 
 impl Deref for Tx {
@@ -75,6 +78,7 @@ impl Tx {
             user,
             call,
             booked_at: None,
+            drift: DriftCounts::default(),
         })
     }
 
@@ -82,6 +86,7 @@ impl Tx {
     pub(crate) async fn book(&mut self, entries: &[Entry]) -> Result<Vec<Applied>> {
         let batch = apply_batch(&mut self.transaction, entries, rand::random()).await?;
         self.booked_at = Some(batch.timestamp);
+        self.add_drift(&DriftCounts::of(&batch.dispositions));
 
         let applied = |disposition| match disposition {
             Disposition::Applied(applied) => Ok(applied),
@@ -106,6 +111,11 @@ impl Tx {
         }
     }
 
+    /// Adds drift to the metrics when the transaction is committed.
+    pub(crate) fn add_drift(&mut self, drift: &DriftCounts) {
+        self.drift.merge(drift);
+    }
+
     /// Commits with `data` as the response, and wakes the live streams of the user.
     pub(crate) async fn finish<T: Serialize, const STATUS: u16>(
         mut self,
@@ -125,6 +135,7 @@ impl Tx {
             assert_fresh(&mut self.transaction, timestamp).await?;
         }
         self.transaction.commit().await?;
+        self.drift.record();
 
         if let Some(user) = self.user {
             self.state.streams.wakes.publish_committed(user);

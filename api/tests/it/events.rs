@@ -1,5 +1,6 @@
 //! Events for the portal and operators: status, dead letters, replays, bots.
 
+mod drift;
 pub(crate) mod fixtures;
 mod letters;
 

@@ -143,7 +143,7 @@ async fn a_rejection_says_which_account_lacks_how_much() {
         answer.body["error"]["details"].clone()
     };
 
-    let short_of = |account: &str, asset, needed, available| json!({"account_id": account, "asset": asset, "given_asset": null, "needed": needed, "available": available});
+    let short_of = |account: &str, asset, needed, available| json!({"account_id": account, "asset": asset, "given_asset": null, "given_amount": null, "needed": needed, "available": available});
     assert_eq!(
         details(json!({"volume": "200", "price": "1", "fee": "0.5"})).await,
         short_of(&book.currency, "BTC", "200.5", "10")
@@ -153,8 +153,17 @@ async fn a_rejection_says_which_account_lacks_how_much() {
         details(of_stock).await,
         short_of(&book.stock, "ETH", "2.5", "2")
     );
-    let wrong_symbol = json!({"account_id": book.stock, "asset": "ETH", "given_asset": "DOGE", "needed": null, "available": null});
+    let wrong_symbol = json!({"account_id": book.stock, "asset": "ETH", "given_asset": "DOGE", "given_amount": null, "needed": null, "available": null});
     assert_eq!(details(json!({"stock": "DOGE"})).await, wrong_symbol);
+    let invalid = |account: &str, asset, given| json!({"account_id": account, "asset": asset, "given_asset": null, "given_amount": given, "needed": null, "available": null});
+    assert_eq!(
+        details(json!({"volume": "-1"})).await,
+        invalid(&book.stock, "ETH", "-1")
+    );
+    assert_eq!(
+        details(json!({"price": "-0.5"})).await,
+        invalid(&book.currency, "BTC", "-0.5")
+    );
 }
 
 #[tokio::test]
@@ -176,7 +185,7 @@ async fn a_rejection_names_a_deleted_account_and_nothing_of_a_foreign_one() {
             .await;
 
         answer.assert_error(404, "NOT_FOUND");
-        let expected = json!({"account_id": account, "asset": null, "given_asset": null, "needed": null, "available": null});
+        let expected = json!({"account_id": account, "asset": null, "given_asset": null, "given_amount": null, "needed": null, "available": null});
         assert_eq!(answer.body["error"]["details"], expected);
     }
 }

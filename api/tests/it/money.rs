@@ -92,6 +92,9 @@ async fn distinguishes_malformed_from_refused_amounts() {
     ] {
         deposit(refused).await.assert_error(422, code);
     }
+    let details = deposit("-1").await.body["error"]["details"].clone();
+    assert_eq!(details["account_id"], json!(book.stock));
+    assert_eq!(details["given_amount"], "-1");
     assert_eq!(user.balance(&book.stock).await, "5");
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 use tiris_domain::event::Subject;
 use tiris_domain::lane::LaneKey;
+use tiris_store::drift::DriftCounts;
 use tiris_store::ledger::Disposition;
 use uuid::Uuid;
 
@@ -125,12 +126,7 @@ impl Report<'_> {
             let labels = [("stream", stream), ("type", kind), ("outcome", outcome)];
             metrics::counter!("ingest_events_total", &labels).increment(count);
         }
-        for applied in self.dispositions.iter().filter_map(Disposition::applied) {
-            for kind in applied.effect.drift_kinds() {
-                let labels = [("stream", stream), ("kind", kind.as_str())];
-                metrics::counter!("ingest_drift_total", &labels).increment(1);
-            }
-        }
+        DriftCounts::of(self.dispositions).record();
         metrics::histogram!("ingest_commit_seconds", "stream" => stream)
             .record(self.started.elapsed());
         // Batches have at most ten thousand events.

@@ -11,7 +11,7 @@ use sqlx::{Connection as _, PgConnection};
 use std::time::{Duration, Instant};
 use tiris_domain::lane::LaneKey;
 use tiris_runtime::explain;
-use tiris_store::dead_letters::{self, Retried};
+use tiris_store::dead_letters::{self, Due, Retried};
 use tiris_store::error::{Error, Result};
 use tiris_store::lanes;
 use tiris_store::ledger::{self, Cause};
@@ -30,6 +30,8 @@ pub(super) struct Retries {
     under_way: bool,
     /// Dead letters in the next transaction, when fewer than [`RETRIES_MAX`] because of a failure.
     reduced: Option<usize>,
+    /// The user after whom the next round looks; `None` begins with the first.
+    after: Option<Uuid>,
 }
 
 /// The outcome of a round of retries.
@@ -72,6 +74,8 @@ impl Retries {
             Ok(Round::Nothing) => {
                 *self = Self {
                     checked: Some(Instant::now()),
+                    under_way: self.after.is_some(),
+                    after: self.after,
                     ..Self::default()
                 };
             }
@@ -79,6 +83,7 @@ impl Retries {
             Ok(Round::Done(retried)) => {
                 *self = Self {
                     under_way: true,
+                    after: self.after,
                     ..Self::default()
                 };
                 record(position.key, retried);
@@ -95,13 +100,36 @@ impl Retries {
         round
     }
 
-    async fn retry(&self, context: &Context, position: &LanePosition) -> Result<Round, Interrupt> {
+    async fn retry(
+        &mut self,
+        context: &Context,
+        position: &LanePosition,
+    ) -> Result<Round, Interrupt> {
         // Usually nothing is due, which costs no transaction and no lock.
-        let Some(first) = first_due(context, position.key).await? else {
-            return Ok(Round::Nothing);
+        let due = first_due(context, position.key, self.after).await?;
+        let round = match due.letters.first() {
+            Some(first) => self.retry_from(context, position, *first).await?,
+            None => Round::Nothing,
         };
+
+        // Not after a failure, whose cause is searched for among the same users.
+        self.after = due.next;
+        Ok(round)
+    }
+
+    /// Retries the due dead letters of the next users, of which `first` is one.
+    async fn retry_from(
+        &self,
+        context: &Context,
+        position: &LanePosition,
+        first: Uuid,
+    ) -> Result<Round, Interrupt> {
         if self.limit() > 1 {
-            return transact(context, position, Attempt::Due(self.limit())).await;
+            let due = Attempt::Due {
+                after: self.after,
+                limit: self.limit(),
+            };
+            return transact(context, position, due).await;
         }
 
         let outcome = transact(context, position, Attempt::One(first)).await;
@@ -115,16 +143,17 @@ impl Retries {
     }
 }
 
-async fn first_due(context: &Context, key: LaneKey) -> Result<Option<Uuid>> {
+/// Returns the first due dead letter of the users after `after`.
+async fn first_due(context: &Context, key: LaneKey, after: Option<Uuid>) -> Result<Due> {
     let mut connection = context.pool.acquire().await?;
-    let due = within_limit(dead_letters::due(&mut connection, key, 1)).await;
-    Ok(settle(connection, due, |_| true)?.first().copied())
+    let due = within_limit(dead_letters::due(&mut connection, key, after, 1)).await;
+    settle(connection, due, |_| true)
 }
 
 /// The dead letters of a transaction.
 enum Attempt<'a> {
-    /// Retry at most this many due dead letters.
-    Due(usize),
+    /// Retry at most `limit` due dead letters of the users after `after`.
+    Due { after: Option<Uuid>, limit: usize },
     /// Retry one, while the failing one is searched for.
     One(Uuid),
     /// Stop the retries of one that fails for an unexpected reason.
@@ -154,8 +183,8 @@ impl Attempt<'_> {
 
         let seed = rand::random();
         let retried = match self {
-            Self::Due(limit) => {
-                dead_letters::retry(&mut transaction, position.key, limit, seed).await?
+            Self::Due { after, limit } => {
+                dead_letters::retry(&mut transaction, position.key, after, limit, seed).await?
             }
             Self::One(id) => dead_letters::retry_listed(&mut transaction, &[id], seed).await?,
             Self::GiveUp(id, error) => {
@@ -197,5 +226,10 @@ fn record(key: LaneKey, retried: &Retried) {
             .increment(count);
     }
 
-    tracing::info!(lane = %key, tried, applied, given_up, "retried dead letters");
+    retried.drift.record();
+    if retried.drift.is_empty() {
+        tracing::info!(lane = %key, tried, applied, given_up, "retried dead letters");
+    } else {
+        tracing::warn!(lane = %key, tried, applied, given_up, "retried dead letters, with drift");
+    }
 }

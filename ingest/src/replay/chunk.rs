@@ -12,6 +12,7 @@ use sqlx::{Connection as _, PgConnection};
 use std::collections::{BTreeMap, BTreeSet};
 use tiris_domain::event::{self, BareSubjects, Subject};
 use tiris_domain::lane::{EventStream, LaneKey};
+use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
 use tiris_store::replay_jobs::{self, Job, ReplayCounts, StreamProgress};
 use tiris_store::{dead_letters, lanes, ledger};
@@ -50,6 +51,7 @@ impl Chunk<'_> {
 
         let mut total = ReplayCounts::default();
         let mut users = BTreeSet::new();
+        let mut drift = DriftCounts::default();
         let mut timestamp = None;
         let parts = self.lock_parts(&mut transaction, context, &mut total);
         for part in parts.await? {
@@ -62,6 +64,7 @@ impl Chunk<'_> {
             total.rejected += done.counts.rejected;
             timestamp = timestamp.or(done.timestamp);
             users.extend(done.users);
+            drift.merge(&done.drift);
         }
 
         let mut progress = stored.progress.0;
@@ -75,6 +78,7 @@ impl Chunk<'_> {
         transaction.commit().await?;
         context.connection.wake_untraced(&users);
         record(total);
+        drift.record();
         Ok(true)
     }
 
@@ -139,10 +143,10 @@ impl Chunk<'_> {
 
         let user = match subject.and_then(|subject| subject.user) {
             Some(token) => Uuid::try_parse(&token).ok(),
-            None => match event::parse(&message.subject, &message.payload, BareSubjects::Accept) {
-                Ok(event) => Some(event.user.0),
-                Err(malformed) => malformed.user_id,
-            },
+            None => {
+                let parsed = event::parse(&message.subject, &message.payload, BareSubjects::Accept);
+                parsed.ok().map(|event| event.user.0)
+            }
         };
         is_of_kind && user == Some(wanted)
     }

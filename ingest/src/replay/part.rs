@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use tiris_domain::event::{BareSubjects, Kind, Subject};
 use tiris_domain::lane::LaneKey;
 use tiris_store::dead_letters::{self, Actor};
+use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
 use tiris_store::ledger::{self, Cause, ClaimState, Claims, Disposition, Entry, EventKey, Waiting};
 use tiris_store::replay_jobs::ReplayCounts;
@@ -29,6 +30,8 @@ pub(super) struct PartDone {
     pub(super) timestamp: Option<DateTime<Utc>>,
     /// Users with applied events.
     pub(super) users: BTreeSet<Uuid>,
+    /// The drift of the applied events.
+    pub(super) drift: DriftCounts,
 }
 
 impl Part {
@@ -59,6 +62,8 @@ impl Part {
         self.close_applied(transaction, &batch.dispositions).await?;
         self.insert_refused(transaction, &batch.dispositions, &dead)
             .await?;
+        self.release_malformed(transaction, &batch.dispositions)
+            .await?;
 
         let mut counts = count(&batch.dispositions);
         counts.applied += retried.applied;
@@ -66,10 +71,13 @@ impl Part {
         counts.rejected += retried.tried.saturating_sub(retried.applied);
         let mut users = retried.users;
         users.extend(self.items.iter().filter_map(Item::user));
+        let mut drift = retried.drift;
+        drift.merge(&DriftCounts::of(&batch.dispositions));
         Ok(PartDone {
             counts,
             timestamp: retried.timestamp.or(Some(batch.timestamp)),
             users,
+            drift,
         })
     }
 
@@ -149,6 +157,21 @@ impl Part {
         dead_letters::insert(transaction, &refused).await
     }
 
+    /// Releases the event ids that refused events have claimed whose messages are malformed dead letters: they were no events
+    /// when they arrived, and still are none.
+    async fn release_malformed(
+        &self,
+        transaction: &mut PgConnection,
+        dispositions: &[Disposition],
+    ) -> Result<()> {
+        let done = self.items.iter().zip(dispositions);
+        let refused = done.filter(|(_, disposition)| disposition.cause().is_some());
+        let refused: Vec<&Entry> = refused.filter_map(|(item, _)| item.work.entry()).collect();
+        let stream = self.key.stream;
+
+        dead_letters::release_malformed(transaction, stream, self.created_at, &refused).await
+    }
+
     /// Inserts dead letters for all messages, whose application failed with `error`.
     pub(super) async fn set_aside(
         self,
@@ -160,11 +183,13 @@ impl Part {
         dead_letters::insert(transaction, &dead).await?;
         let of_ledger: Vec<&Entry> = entries(&self.items).collect();
         ledger::claim_dead(transaction, &of_ledger).await?;
+        self.release_malformed(transaction, &dispositions).await?;
 
         Ok(PartDone {
             counts: count(&dispositions),
             timestamp: None,
             users: BTreeSet::new(),
+            drift: DriftCounts::default(),
         })
     }
 }

@@ -4,22 +4,20 @@ use super::{Condition, Lag, Line};
 use crate::stream::Mismatch;
 use std::collections::BTreeMap;
 use tiris_domain::lane::{EventStream, LaneKey};
-use tiris_domain::states::{DeadLetterClass, DriftKind, LaneStatus, State};
+use tiris_domain::states::{DeadLetterClass, LaneStatus, State};
 use tiris_store::dead_letters::{ClassCount, OldestWaiting};
+use tiris_store::drift;
 use tiris_store::ledger::Cause;
 
 /// Starts the counters that alerts watch at zero, because rules see no increase in a counter's first value. Each stream has
 /// `lanes` lanes, and one for subjects without a user.
 pub(crate) fn begin(lanes: u16) {
+    drift::begin();
     for stream in EventStream::ALL.map(EventStream::name) {
         metrics::gauge!("ingest_lanes_configured", "stream" => stream)
             .set(f64::from(u32::from(lanes) + 1));
         metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
-        for kind in DriftKind::ALL {
-            metrics::counter!("ingest_drift_total", "stream" => stream, "kind" => kind.as_str())
-                .increment(0);
-        }
 
         for kind in Mismatch::KINDS {
             metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)

@@ -43,10 +43,7 @@ impl DeadLetter {
         let is_parsed = bad.code != "NOT_JSON";
         assert_eq!(self.event_id.is_some(), is_parsed, "{self:?}");
         assert_eq!(self.trading_id.is_some(), is_parsed, "{self:?}");
-        match bad.publisher() {
-            Some(publisher) => assert_eq!(self.user_id, Some(publisher), "{self:?}"),
-            None => assert!(self.user_id.is_some(), "{self:?}"),
-        }
+        assert_eq!(self.user_id, bad.publisher(), "{self:?}");
     }
 }
 

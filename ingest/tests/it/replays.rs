@@ -165,6 +165,79 @@ async fn a_replay_applies_only_causes_that_an_operator_may_override() -> Result<
     world.expect_events("dead", 3).await
 }
 
+/// Creates a dead letter of a debit of 5 BTC on a subject without a user, which is refused. Returns it with the event.
+async fn bare_debit(world: &World) -> Result<(Uuid, Value)> {
+    let event = world.btc_debit("5");
+    world.send_bare(&event).await?;
+    world
+        .run_with(world.refusing(), "the dead letter", async || {
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
+        })
+        .await?;
+    Ok((world.dead_letter("BARE_SUBJECT").await?, event))
+}
+
+#[tokio::test]
+async fn a_refused_replay_of_a_malformed_dead_letter_claims_no_event() -> Result<()> {
+    let world = World::new().await?;
+    let (bare, event) = bare_debit(&world).await?;
+
+    let refused = replayed(&world, bare, &options()).await?;
+    assert_eq!(refusal(&refused), Some("INSUFFICIENT_BALANCE"));
+    world
+        .expect_rows("processed_events WHERE outcome <> 'applied'", 0)
+        .await?;
+
+    // The same event, published rightly when it can be applied.
+    let mut lane = refusing_lane(&world).await?;
+    world.send_all(&[world.btc_credit("9"), event]).await?;
+    drain(&mut lane).await?;
+    assert_eq!(world.btc().await?, "5");
+    let again = replayed(&world, bare, &options()).await?;
+    ensure!(again.was_applied, "{again:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_replay_keeps_the_claim_of_another_message() -> Result<()> {
+    let world = World::new().await?;
+    let (bare, event) = bare_debit(&world).await?;
+    let mut lane = refusing_lane(&world).await?;
+    world.send(&event).await?;
+    drain(&mut lane).await?;
+    world.expect_events("dead", 1).await?;
+
+    let refused = replayed(&world, bare, &options()).await?;
+
+    assert_eq!(refusal(&refused), Some("INSUFFICIENT_BALANCE"));
+    world.expect_events("dead", 1).await
+}
+
+#[tokio::test]
+async fn a_refused_event_of_another_publisher_claims_no_event() -> Result<()> {
+    let world = World::new().await?;
+    let foreign = Uuid::from_u128(world.user.as_u128() ^ 1);
+    let foreign = tiris_domain::event::Kind::BalanceUpdated.subject_of(foreign);
+    world.publish(&foreign, &world.btc_debit("5")).await?;
+    world
+        .run_until("the dead letter", async || {
+            world.expect_dead_letters("SUBJECT_MISMATCH", 1).await
+        })
+        .await?;
+    let id = world.dead_letter("SUBJECT_MISMATCH").await?;
+
+    let accepting = ReplayOptions {
+        accept_user: Some(world.user),
+        ..options()
+    };
+    let refused = replayed(&world, id, &accepting).await?;
+
+    assert_eq!(refusal(&refused), Some("INSUFFICIENT_BALANCE"));
+    world
+        .expect_rows("processed_events WHERE outcome <> 'applied'", 0)
+        .await
+}
+
 #[tokio::test]
 async fn the_event_of_another_publisher_needs_an_accepted_user() -> Result<()> {
     let world = World::new().await?;
@@ -223,6 +296,27 @@ async fn a_replay_of_many_skips_events_of_other_publishers() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_dead_letter_on_a_subject_without_a_user_belongs_to_no_user() -> Result<()> {
+    let world = World::new().await?;
+    dead_letters_of_every_kind(&world).await?;
+    let bare = world.dead_letter("BARE_SUBJECT").await?;
+    let owner: Option<Uuid> = sqlx::query_scalar("SELECT user_id FROM dead_letters WHERE id = $1")
+        .bind(bare)
+        .fetch_one(world.pool())
+        .await?;
+    assert_eq!(owner, None);
+
+    let by_claimed = ReplayOptions {
+        by: Actor::Owner(tiris_domain::ids::UserId(world.user)),
+        ..options()
+    };
+    let hidden = replayed(&world, bare, &by_claimed).await;
+
+    assert!(matches!(hidden, Err(Error::NotFound(_))), "{hidden:?}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_dead_letter_belongs_to_its_publisher() -> Result<()> {
     let world = World::new().await?;
     dead_letters_of_every_kind(&world).await?;
@@ -261,7 +355,7 @@ async fn several_dead_letters(world: &World) -> Result<Filter> {
         )
         .await?;
     Ok(Filter {
-        user_id: Some(world.user),
+        stream: Some("TRADING".to_owned()),
         ..Filter::default()
     })
 }

@@ -109,7 +109,7 @@ async fn a_bot_that_assumes_another_balance_is_counted() -> Result<()> {
 
     world.btc_reaches("2").await?;
     worker
-        .counts("ingest_drift_total{stream=\"TRADING\",kind=\"balance\"} 1")
+        .counts("ledger_drift_total{kind=\"balance\"} 1")
         .await?;
     worker.stops().await
 }

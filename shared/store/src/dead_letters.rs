@@ -7,6 +7,7 @@ mod insert;
 mod order;
 mod queue;
 mod read;
+mod release;
 mod replay;
 mod replay_many;
 mod resolve;
@@ -14,11 +15,12 @@ mod retry;
 
 pub use filter::{Filter, count_open};
 pub use insert::{NewLetter, insert};
-pub use queue::{QueuedLetter, due, first_of, oldest_blocking, rehome, waiting_keys};
+pub use queue::{Due, QueuedLetter, due, first_of, oldest_blocking, rehome, waiting_keys};
 pub use read::{
     ClassCount, Letter, OldestWaiting, RECENT, count_by_class, get, list, mark_published,
     oldest_waiting, unpublished,
 };
+pub use release::release_malformed;
 pub use replay::{AccountChange, Replay, ReplayOptions, replay};
 pub use replay_many::{Summary, rehearse_all, replay_all, replay_some};
 pub use resolve::{Actor, close_applied, discard, discard_all, discarded_of, lock_open_of};

@@ -8,6 +8,7 @@ mod by_id;
 pub mod census;
 pub mod column;
 pub mod dead_letters;
+pub mod drift;
 pub mod entity;
 pub mod error;
 pub mod exchange_bindings;

@@ -3,7 +3,9 @@
 use crate::routes::prelude::*;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use tiris_domain::states::{DeadLetterClass, DeadLetterStatus};
+use tiris_store::dead_letters::Actor;
 use tiris_store::entity::dead_letters::Model;
 use tiris_store::ledger::Cause;
 
@@ -41,7 +43,8 @@ pub(in crate::routes) struct DeadLetter {
     /// Id of the event, if it has a valid one
     #[oai(nullable)]
     event_id: Option<String>,
-    /// Id of the user who published the event, by its subject; for a subject without a user the one in the payload
+    /// Id of the user who published the event, by its subject; null for a subject without a user, unless the event is valid
+    /// and such subjects are accepted: then the one in the payload
     #[oai(nullable)]
     user_id: Option<Uuid>,
     /// Id of the trading the event belongs to, as far as known
@@ -64,7 +67,7 @@ pub(in crate::routes) struct DeadLetter {
     /// When a copy was published to the stream `TRADING_DLQ`
     #[oai(nullable)]
     published_at: Option<DateTime<Utc>>,
-    /// For admins, `resolution`: the admin who closed it, the time and the reason; empty for other users
+    /// `resolution`: who closed it, when, and why it was discarded; users see only how they closed their own
     info: Field<Info>,
     /// When the event failed first
     created_at: DateTime<Utc>,
@@ -76,7 +79,7 @@ pub(in crate::routes) struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// Returns the whole dead letter. Only admins see the details of an internal error and the resolution.
+    /// Returns the whole dead letter. Only admins see the details of an internal error, and how others closed it.
     pub(in crate::routes) fn from_row(row: Model, is_admin: bool) -> Result<Self> {
         let (payload, payload_base64) = match String::from_utf8(row.payload) {
             Ok(text) => (Some(text), None),
@@ -105,11 +108,7 @@ impl DeadLetter {
             next_attempt_at: row.next_attempt_at,
             status: Field(column::state(&row.status)?),
             published_at: row.published_at,
-            info: Field(if is_admin {
-                Info::from_column(row.info)
-            } else {
-                Info::default()
-            }),
+            info: Field(shown_info(row.info, is_admin)),
             created_at: row.created_at,
             updated_at: row.updated_at,
             closed_at: row.closed_at,
@@ -126,6 +125,15 @@ impl DeadLetter {
             letter.payload_omitted = true;
         }
         Ok(letter)
+    }
+}
+
+/// Returns the info as the caller may see it: users see how they have closed their own dead letter.
+fn shown_info(info: Value, is_admin: bool) -> Info {
+    if is_admin || Actor::is_owner(&info["resolution"]["by"]) {
+        Info::from_column(info)
+    } else {
+        Info::default()
     }
 }
 

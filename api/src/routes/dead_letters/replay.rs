@@ -8,7 +8,7 @@ use tiris_store::dead_letters::{self, ReplayOptions, rehearse_all, replay_some};
 
 /// Attempts of one request: each is a transaction, and together they must fit the time limit of a request.
 const TRIED_AT_ONCE: u32 = 200;
-/// Dead letters that one dry run tries, in one transaction.
+/// Dead letters that one dry run tries, in one transaction that locks their accounts.
 const REHEARSED_AT_ONCE: u32 = 100;
 
 operation!(ReplayDeadLetter: User, General, [
@@ -26,7 +26,14 @@ operation!(ReplayDeadLetter: User, General, [
     ),
 ]);
 
-operation!(ReplayDeadLetters: User, General, [INVALID_BODY]);
+operation!(ReplayDeadLetters: User, General, [
+    INVALID_BODY,
+    (
+        429,
+        "`RATE_LIMITED`: the caller has 2 replays of many dead letters in progress, or the allowance `general` of the \
+         caller is used up; `Retry-After` gives the seconds to wait",
+    ),
+]);
 
 #[OpenApi(prefix_path = "/v1/events/dead-letters", tag = "Tag::Events")]
 impl ReplayDeadLetter {
@@ -75,6 +82,7 @@ impl ReplayDeadLetter {
             audit::record(&mut tx, caller.actor(), &action).await?;
 
             let replay = dead_letters::replay(&mut tx, id.0, &options, rand::random()).await?;
+            tx.add_drift(&replay.drift);
             tx.finish(ReplayEffect::new(replay, false)).await
         });
         Ok(reply.await?)
@@ -106,6 +114,7 @@ impl ReplayDeadLetters {
             by: actor(&caller),
         };
         if options.dry_run {
+            let _place = state.streams.replays.take(user)?;
             let rehearsed =
                 rehearse_all(&state.pool, &filter, &options, cursor, REHEARSED_AT_ONCE).await?;
             return Ok(Reply::done(BulkReplayed::new(rehearsed, true)));
@@ -113,6 +122,7 @@ impl ReplayDeadLetters {
         if let Some(reply) = idempotency.stored(&state, user).await? {
             return Ok(reply);
         }
+        let _place = state.streams.replays.take(user)?;
 
         // Recorded first, because some dead letters may be replayed when a later one fails.
         let action = Action {

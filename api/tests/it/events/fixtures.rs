@@ -3,19 +3,32 @@
 use crate::world::User;
 use crate::world::book::Book;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use tiris_domain::event::Kind;
 use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::states::DeadLetterClass;
 use tiris_store::dead_letters::{NewLetter, insert};
 use uuid::Uuid;
 
-/// Stores a message as a dead letter.
+/// Stores a message of a user as a dead letter.
 pub(crate) async fn store_letter(
     user: &User<'_>,
     seq: i64,
     payload: Vec<u8>,
     class: DeadLetterClass,
     code: &'static str,
+) -> Uuid {
+    let stored = insert_letter(user.world.pool(), user.id.0, seq, payload, (class, code));
+    stored.await
+}
+
+/// Inserts a message that this user published as a dead letter.
+pub(crate) async fn insert_letter(
+    pool: &PgPool,
+    user: Uuid,
+    seq: i64,
+    payload: Vec<u8>,
+    (class, code): (DeadLetterClass, &'static str),
 ) -> Uuid {
     let event: Value = serde_json::from_slice(&payload).unwrap_or_default();
     let trading = event["trading_id"].as_str();
@@ -26,19 +39,19 @@ pub(crate) async fn store_letter(
         },
         stream_created_at: 7,
         stream_seq: u64::try_from(seq).expect("a sequence"),
-        subject: format!("trading.balance.updated.0.{}", user.id.0),
+        subject: format!("trading.balance.updated.0.{user}"),
         payload,
         headers: json!({}),
         broker_time: None,
         event_id: event["event_id"].as_str().map(str::to_owned),
-        user_id: Some(user.id.0),
+        user_id: Some(user),
         trading_id: trading.and_then(|id| id.parse().ok()),
         accounts: None,
         class,
         code,
         reason: "a test".to_owned(),
     };
-    let mut connection = user.world.pool().acquire().await.expect("a connection");
+    let mut connection = pool.acquire().await.expect("a connection");
     insert(&mut connection, &[letter])
         .await
         .expect("a dead letter");
@@ -51,7 +64,7 @@ pub(crate) async fn store_letter(
 }
 
 /// Returns the event of a withdrawal by this user.
-fn withdrawal(user: Uuid, book: &Book, seq: i64, amount: &str) -> Value {
+pub(crate) fn withdrawal(user: Uuid, book: &Book, seq: i64, amount: &str) -> Value {
     json!({
         "event_id": format!("e-{seq}"),
         "event_type": Kind::BalanceUpdated.bare_subject(),

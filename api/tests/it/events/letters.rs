@@ -6,6 +6,7 @@ use crate::world::book::Book;
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
 use tiris_domain::states::DeadLetterClass;
+use uuid::Uuid;
 
 const LETTERS: &str = "/v1/events/dead-letters";
 
@@ -158,6 +159,66 @@ async fn a_replay_shows_its_admin_to_admins_only() {
 }
 
 #[tokio::test]
+async fn users_see_why_they_discarded_a_dead_letter_and_not_why_an_admin_did() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "10").await;
+    let why = json!({"reason": "a mistake of mine"});
+    let own = store_rejected(&ann, &book, 1, "50").await;
+    let of_admin = store_rejected(&ann, &book, 2, "50").await;
+    for (user, id) in [(&ann, own), (&root, of_admin)] {
+        let discard = format!("{LETTERS}/{id}/discard");
+        user.post(&discard, why.clone()).await.data();
+    }
+
+    let shown = ann.get(&format!("{LETTERS}/{own}")).await;
+    let hidden = ann.get(&format!("{LETTERS}/{of_admin}")).await;
+
+    let resolution = &shown.data()["info"]["resolution"];
+    assert_eq!(resolution["reason"], why["reason"]);
+    let by = json!({"kind": "owner", "id": ann.id.0});
+    assert_eq!(resolution["by"], by);
+    assert_eq!(hidden.data()["info"], json!({}));
+}
+
+#[tokio::test]
+async fn only_admins_see_a_dead_letter_on_a_subject_without_a_user() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "15").await;
+    let id = store_rejected(&ann, &book, 1, "12").await;
+    world
+        .execute(
+            "UPDATE dead_letters SET class = 'malformed', code = 'BARE_SUBJECT', user_id = NULL, \
+             subject = 'trading.balance.updated'",
+        )
+        .await;
+    let replay = format!("{LETTERS}/{id}/replay");
+
+    for answer in [
+        ann.get(&format!("{LETTERS}/{id}")).await,
+        ann.post(&replay, json!({})).await,
+        ann.post(&format!("{LETTERS}/{id}/discard"), json!({"reason": "x"}))
+            .await,
+    ] {
+        answer.assert_error(404, "NOT_FOUND");
+    }
+    let listed = ann.get(LETTERS).await;
+    assert_eq!(listed.list("dead_letters").len(), 0);
+    let many = json!({"filter": {"class": "malformed"}});
+    let many = ann.post(&format!("{LETTERS}/replay"), many).await;
+    assert_eq!(many.data()["tried"], 0);
+
+    let found = root.get(&format!("{LETTERS}/{id}")).await;
+    assert_eq!(found.data()["user_id"], Value::Null);
+    let rehearsed = root.post(&replay, json!({"dry_run": true})).await;
+    assert_eq!(rehearsed.data()["user_id"], json!(ann.id.0));
+    assert_eq!(rehearsed.data()["published_by"], Value::Null);
+}
+
+#[tokio::test]
 async fn audits_a_replay_that_is_rejected_again() {
     let world = World::start().await;
     let ann = world.user("ann").await;
@@ -213,6 +274,102 @@ async fn replays_many_dead_letters_in_order() {
     assert_eq!(done.data()["left"], 1);
     assert_eq!(ann.balance(&book.currency).await, "0");
     assert_eq!(audited(&world, "dead_letters.replay").await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_dead_letter_of_another_user_is_no_cursor() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let root = world.admin("root").await;
+    let theirs = ann.book("grid", "10", "10").await;
+    let own = bob.book("grid", "10", "10").await;
+    let foreign = store_rejected(&ann, &theirs, 1, "4").await;
+    let first = store_rejected(&bob, &own, 2, "4").await;
+    store_rejected(&bob, &own, 3, "5").await;
+    let replay = format!("{LETTERS}/replay");
+    let after = |cursor, dry_run| json!({"filter": {"class": "rejected"}, "cursor": cursor, "dry_run": dry_run});
+
+    for dry_run in [true, false] {
+        let refused = bob.post(&replay, after(foreign, dry_run)).await;
+        refused.assert_error(400, "INVALID_VALUE");
+        refused.assert_details("cursor");
+    }
+    let by_admin = root.post(&replay, after(foreign, true)).await;
+    assert_eq!(by_admin.data()["tried"], 2);
+    let done = bob.post(&replay, after(first, false)).await;
+
+    assert_eq!(done.data()["tried"], 1);
+    assert_eq!(bob.balance(&own.currency).await, "5");
+}
+
+/// Replays of many dead letters that a user may run at once.
+const AT_ONCE: i64 = 2;
+
+#[tokio::test]
+async fn a_user_runs_few_replays_of_many_at_once() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    let book = ann.book("grid", "10", "10").await;
+    store_rejected(&ann, &book, 1, "4").await;
+    let replay = format!("{LETTERS}/replay");
+    let body = |dry_run| json!({"filter": {"class": "rejected"}, "dry_run": dry_run});
+    let blocked = world.lock_account(&book.currency).await;
+
+    let third = async {
+        world.locks_are_waited_for(AT_ONCE).await;
+        let refused = [
+            ann.post(&replay, body(true)).await,
+            ann.post(&replay, body(false)).await,
+        ];
+        let of_other = bob.post(&replay, body(false)).await;
+        blocked.rollback().await.expect("released");
+        (refused, of_other)
+    };
+    let running = (ann.post(&replay, body(true)), ann.post(&replay, body(true)));
+    let (first, second, (refused, of_other)) = tokio::join!(running.0, running.1, third);
+
+    for refused in refused {
+        refused.assert_error(429, "RATE_LIMITED");
+        refused.assert_details("at most 2 replays of many dead letters at once");
+    }
+    of_other.data();
+    first.data();
+    second.data();
+    ann.post(&replay, body(false)).await.data();
+}
+
+#[tokio::test]
+async fn a_dry_run_locks_no_dead_letter() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let book = ann.book("grid", "10", "10").await;
+    let one = store_rejected(&ann, &book, 1, "4").await;
+    store_rejected(&ann, &book, 2, "5").await;
+    let bodies = [
+        (
+            format!("{LETTERS}/replay"),
+            json!({"filter": {"class": "rejected"}, "dry_run": true}),
+        ),
+        (format!("{LETTERS}/{one}/replay"), json!({"dry_run": true})),
+    ];
+
+    for (path, body) in bodies {
+        let blocked = world.lock_account(&book.currency).await;
+        let meanwhile = async {
+            world.lock_is_waited_for().await;
+            let free: Vec<(Uuid,)> = world
+                .rows("SELECT id FROM dead_letters FOR UPDATE SKIP LOCKED")
+                .await;
+            blocked.rollback().await.expect("released");
+            free
+        };
+        let (rehearsed, free) = tokio::join!(ann.post(&path, body), meanwhile);
+
+        rehearsed.data();
+        assert_eq!(free.len(), 2, "{path}");
+    }
 }
 
 #[tokio::test]

@@ -109,12 +109,17 @@ fn wrong_subjects(world: &World) -> Vec<Bad> {
         ..of_payload(world, world.btc_credit("1").to_string(), code)
     };
     let foreign = Kind::BalanceUpdated.subject_of(Uuid::now_v7());
-    let user = world.user.to_string().to_uppercase();
-    let upper = format!("{}.{user}", Kind::BalanceUpdated.bare_subject());
+    let bare = Kind::BalanceUpdated.bare_subject();
+    let upper = format!("{bare}.{}", world.user.to_string().to_uppercase());
     vec![
         wrong(foreign, "SUBJECT_MISMATCH"),
         wrong(upper, "SUBJECT_MISMATCH"),
+        wrong(format!("{bare}.mallory"), "SUBJECT_MISMATCH"),
         wrong("trading.orders.vanished".to_owned(), "UNKNOWN_SUBJECT"),
+        wrong(
+            Kind::OrderCreated.bare_subject().to_owned(),
+            "INVALID_VALUE",
+        ),
     ]
 }
 

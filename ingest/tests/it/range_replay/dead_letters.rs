@@ -1,8 +1,8 @@
 //! Dead letters in the replay of a range.
 
-use super::job::{everything, replay, skip_all};
+use super::job::{everything, find, replay, request, skip_all};
 use crate::world::{World, drain};
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tiris_domain::event::Kind;
@@ -151,4 +151,60 @@ async fn discarded_events_stay_discarded() -> Result<()> {
     drain(&mut lane).await?;
     assert_eq!(world.btc().await?, "1");
     Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_malformed_dead_letter_claims_no_event() -> Result<()> {
+    let world = World::new().await?;
+    world.lane().await?;
+    let event = world.btc_debit("5");
+    world.send_bare(&event).await?;
+    world
+        .run_with(world.refusing(), "the dead letter", async || {
+            world.expect_dead_letters("BARE_SUBJECT", 1).await
+        })
+        .await?;
+
+    // By a worker that accepts subjects without a user.
+    let done = replay(&world, &everything()).await?;
+    assert_eq!(done, "0 applied, 1 duplicate, 1 rejected");
+    world.expect_events("dead", 0).await?;
+
+    // The event is published rightly when it can be applied.
+    let mut lane = world.lane().await?;
+    world.send_all(&[world.btc_credit("9"), event]).await?;
+    drain(&mut lane).await?;
+    assert_eq!(world.btc().await?, "6");
+    Ok(())
+}
+
+/// Returns an event that assumes a balance of 7.
+fn assuming_seven(mut event: Value) -> Value {
+    event["new_balance"] = json!("7");
+    event
+}
+
+#[tokio::test]
+async fn the_drift_of_a_retried_or_replayed_event_is_counted_once() -> Result<()> {
+    let world = World::new().await?;
+    let mut worker = world.worker()?;
+    let early = Uuid::now_v7();
+    let counted = |count: u32| format!("ledger_drift_total{{kind=\"balance\"}} {count}");
+
+    let unknown = assuming_seven(world.credit(early, "BNB", "2"));
+    let too_much = assuming_seven(world.btc_debit("2"));
+    world.send_all(&[unknown, too_much]).await?;
+    world.rows_reach("dead_letters", 2).await?;
+    worker.counts(&counted(0)).await?;
+    world.open_account(early, "BNB").await?;
+    world.balance_reaches(early, "2").await?;
+    worker.counts(&counted(1)).await?;
+
+    world.send_credits(5).await?;
+    world.btc_reaches("5").await?;
+    let job = request(&world, &everything()).await?;
+    world.btc_reaches("3").await?;
+    worker.counts(&counted(2)).await?;
+    ensure!(find(&world, job).await?.applied == 1, "the debit");
+    worker.stops().await
 }

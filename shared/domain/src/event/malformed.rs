@@ -70,7 +70,7 @@ pub struct Malformed {
     pub kind: MalformedKind,
     /// The event id, if it is valid.
     pub event_id: Option<EventId>,
-    /// The user of the subject, or the payload's for a subject without a user.
+    /// The user of the subject; `None` for a subject without a user, whatever the payload claims.
     pub user_id: Option<Uuid>,
     /// The payload's trading, if it is a UUID.
     pub trading_id: Option<Uuid>,

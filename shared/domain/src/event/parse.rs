@@ -31,7 +31,7 @@ pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event,
 
     parsed.map_err(|kind| {
         let hints = Hints::of(payload);
-        let user_id = owner(parsed_subject.as_ref(), subject, hints.user_id);
+        let user_id = owner(parsed_subject.as_ref(), subject);
 
         Box::new(Malformed {
             kind,
@@ -42,20 +42,15 @@ pub fn parse(subject: &str, payload: &[u8], bare: BareSubjects) -> Result<Event,
     })
 }
 
-/// Returns the user that a malformed message belongs to: its publisher, whom the subject names. The payload's claim
-/// counts only where the subject names no user, so that a bot cannot put messages into the lists of other users.
-fn owner(parsed: Option<&Subject>, subject: &str, claimed: Option<Uuid>) -> Option<Uuid> {
-    match parsed {
-        Some(Subject { user: None, .. }) => claimed,
-        Some(Subject {
-            user: Some(user), ..
-        }) => Uuid::try_parse(user).ok(),
+/// Returns the user that a malformed message belongs to: its publisher, whom the subject names. The payload's claim never
+/// counts, so that a bot cannot put messages into the lists of other users.
+fn owner(parsed: Option<&Subject>, subject: &str) -> Option<Uuid> {
+    let user = match parsed {
+        Some(parsed) => parsed.user.as_deref()?,
         // The user is the last token of every subject that names one.
-        None => {
-            let last = subject.rsplit('.').next().unwrap_or_default();
-            Uuid::try_parse(last).ok().or(claimed)
-        }
-    }
+        None => subject.rsplit('.').next()?,
+    };
+    Uuid::try_parse(user).ok()
 }
 
 /// Parses the payload as an object that the database can store.

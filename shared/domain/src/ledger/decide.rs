@@ -5,6 +5,7 @@ use super::book::Book;
 use super::command::{Command, Movement};
 use super::draft::{Draft, Leg};
 use super::effect::Effect;
+use super::names::Asset;
 use super::rejected::{Rejected, Result};
 use super::rejection::Rejection;
 use super::settle;
@@ -65,7 +66,7 @@ pub fn apply(
 
 fn apply_movement(draft: &mut Draft<'_>, movement: &Movement) -> Result<()> {
     draft.expect_asset(movement.account, &movement.asset)?;
-    let amount = positive(&movement.amount)?;
+    let amount = positive(movement.account, &movement.asset, &movement.amount)?;
     draft.compare(DriftKind::Rounded, "amount", &movement.amount, &amount);
     let before = draft.account(movement.account)?.balance;
     let mut leg = Leg {
@@ -90,11 +91,11 @@ fn apply_movement(draft: &mut Draft<'_>, movement: &Movement) -> Result<()> {
 }
 
 /// Rounds an amount to the places of the books, where it must be above zero.
-pub(super) fn positive(amount: &Number) -> Result<Number> {
+pub(super) fn positive(account: AccountId, asset: &Asset, amount: &Number) -> Result<Number> {
     let booked = amount.rounded();
     if booked.is_positive() {
         Ok(booked)
     } else {
-        Err(Rejection::InvalidAmount.into())
+        Err(Rejected::of_amount(account, asset, amount))
     }
 }

@@ -211,7 +211,7 @@ impl<'a> Draft<'a> {
     /// Increases a hold, which expires when the lock says.
     pub(super) fn lock(&mut self, lock: &Lock) -> Result<()> {
         let hold = &lock.hold;
-        let amount = positive(&hold.amount)?;
+        let amount = positive(hold.account, &hold.asset, &hold.amount)?;
         let Some(key) = self.lockable(hold, &amount) else {
             return Ok(());
         };
@@ -232,7 +232,7 @@ impl<'a> Draft<'a> {
 
     /// Decreases a hold; the part that a named hold lacks is reported as drift.
     pub(super) fn unlock(&mut self, hold: &Hold) -> Result<()> {
-        let amount = positive(&hold.amount)?;
+        let amount = positive(hold.account, &hold.asset, &hold.amount)?;
         let holds = self.unlockable(hold, &amount);
         let account = self.account(hold.account)?;
         let held = holds

@@ -33,6 +33,15 @@ pub enum Details {
         /// The asset that the command names.
         given: Asset,
     },
+    /// The amount that the command names is not above zero.
+    Amount {
+        /// The account.
+        account: AccountId,
+        /// The asset of the amount.
+        asset: Asset,
+        /// The amount as given.
+        given: Number,
+    },
     /// The account has too little.
     Shortage {
         /// The account.
@@ -55,6 +64,17 @@ impl Rejected {
             rejection,
             details: Some(Box::new(details)),
         }
+    }
+
+    /// Returns the rejection of an amount that is not above zero.
+    #[must_use]
+    pub fn of_amount(account: AccountId, asset: &Asset, given: &Number) -> Self {
+        let details = Details::Amount {
+            account,
+            asset: asset.clone(),
+            given: given.clone(),
+        };
+        Self::with(Rejection::InvalidAmount, details)
     }
 
     /// Adds the account that the command names.
@@ -97,6 +117,11 @@ impl fmt::Display for Details {
                 asset,
                 given,
             } => write!(f, "sub-account {account} is in {asset}, not in {given}"),
+            Self::Amount {
+                account,
+                asset,
+                given,
+            } => write!(f, "{given} {asset} given for sub-account {account}"),
             Self::Shortage {
                 account,
                 asset,

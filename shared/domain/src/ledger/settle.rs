@@ -63,9 +63,7 @@ struct Charge {
 
 impl Figures {
     fn of(draft: &mut Draft<'_>, trade: &Trade) -> Result<Self> {
-        if trade.has_negative_figure() {
-            return Err(Rejection::InvalidAmount.into());
-        }
+        trade.check_figures()?;
 
         let volume = round(draft, "fill.volume", &trade.volume);
         let value = match &trade.quote_amount {
@@ -90,7 +88,8 @@ impl Figures {
         figures.assign_fees(draft, trade);
 
         if figures.move_nothing() {
-            return Err(Rejection::InvalidAmount.into());
+            let account = trade.stock_account;
+            return Err(Rejected::of_amount(account, &trade.stock, &trade.volume));
         }
         Ok(figures)
     }
@@ -212,10 +211,18 @@ fn charge(draft: &mut Draft<'_>, figures: &Figures, holds: &[HoldKey]) -> Result
 }
 
 impl Trade {
-    fn has_negative_figure(&self) -> bool {
-        let mut figures = [&self.volume, &self.price]
-            .into_iter()
-            .chain(&self.quote_amount);
-        figures.any(Number::is_negative)
+    /// Fails when a figure is below zero.
+    fn check_figures(&self) -> Result<()> {
+        if self.volume.is_negative() {
+            let account = self.stock_account;
+            return Err(Rejected::of_amount(account, &self.stock, &self.volume));
+        }
+
+        let figures = std::iter::once(&self.price).chain(&self.quote_amount);
+        let negative = figures.into_iter().find(|figure| figure.is_negative());
+        negative.map_or(Ok(()), |figure| {
+            let account = self.currency_account;
+            Err(Rejected::of_amount(account, &self.currency, figure))
+        })
     }
 }

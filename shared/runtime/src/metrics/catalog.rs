@@ -95,6 +95,7 @@ pub const METRICS: &[Metric] = metrics! {
     "api_live_events_total" Counter, [], Api, "Rows sent on live streams";
     "api_exports" Gauge, [], Api, "CSV exports in progress";
     "api_measures" Gauge, [], Api, "Performance calculations in progress";
+    "api_replays" Gauge, [], Api, "Replays of many dead letters in progress";
     "api_sign_ins_total" Counter, ["provider", "outcome"], Api, "Sign-in callbacks by outcome: `signed_in` or the error code";
     "exchange_verifications_total" Counter, ["exchange", "outcome"], Api, "Credential checks at exchanges by outcome: `valid`, `refused`, `unreachable`, `timed_out`";
     "database_replica_failures_total" Counter, ["reason"], Api, "How often a read fell back from the replica to the primary, by reason";
@@ -121,13 +122,13 @@ pub const METRICS: &[Metric] = metrics! {
     "ingest_gap_messages_total" Counter, ["stream", "lane"], Ingest, "Sequences missing after a lane's cursor; the lanes of a stream share them";
     "ingest_reader_doubts_total" Counter, ["kind"], Ingest, "Consumers replaced because a delivery may be missing: `connection`, `swallowed` (idle check), `hole`, `ended`, `unreadable`; the lane continues from its cursor";
     "ingest_idle_moves_total" Counter, ["stream"], Ingest, "How often the cursor of an idle lane moved past messages of other lanes";
-    "ingest_drift_total" Counter, ["stream", "kind"], Ingest, "Applied events that differ from the books (`info.drift`), by kind of drift";
     "ingest_mixed_subjects_total" Counter, ["stream"], Ingest, "Users who publish on subjects both with and without a user id; order between the two is not guaranteed";
     "ingest_heartbeats_ignored_total" Counter, [], Ingest, "Ignored heartbeats of users with more than 1,000 components";
     "tiris_users" Gauge, ["status"], Ingest, "Users in the database; every worker reports all, so take the maximum";
     "tiris_tradings" Gauge, ["type", "status"], Ingest, "Tradings in the database by type (real, paper, backtest); every worker reports all, so take the maximum";
     "tiris_bots" Gauge, ["status"], Ingest, "Bot components by their latest heartbeat, `silent` after five minutes without one; every worker reports all, so take the maximum";
     "ledger_transactions_total" Counter, ["direction"], Both, "Transactions this process wrote, including those later rolled back with their batch";
+    "ledger_drift_total" Counter, ["kind"], Both, "Trading logs this process committed that differ from the books (`info.drift`), by kind of drift: of new events, retries, replays and requests";
     "database_connections" Gauge, ["pool", "state"], Both, "Connections to PostgreSQL by state (`used`, `idle`) and pool (`primary`, `lists`, `replica`)";
     "database_connections_max" Gauge, ["pool"], Both, "Maximum size of the pool";
     "database_acquire_timeouts_total" Counter, [], Both, "How often no connection became free within the acquire timeout";

@@ -118,17 +118,21 @@ pub(super) async fn open_page(
     })
 }
 
-/// Returns the place of a dead letter of any status, to continue after it.
+/// Returns the place of a dead letter of any status, to continue after it. One of another user than the owner of `filter` is
+/// no place.
 pub(super) async fn place_of(
     connection: &mut PgConnection,
+    filter: &Filter,
     id: Option<Uuid>,
 ) -> Result<Option<Place>> {
     let Some(id) = id else { return Ok(None) };
 
     let place = sqlx::query_as(
-        "SELECT stream, stream_created_at, stream_seq, id FROM dead_letters WHERE id = $1",
+        "SELECT stream, stream_created_at, stream_seq, id FROM dead_letters \
+         WHERE id = $1 AND ($2::uuid IS NULL OR user_id = $2)",
     )
     .bind(id)
+    .bind(filter.owner)
     .fetch_optional(connection)
     .await?;
     place

@@ -1,6 +1,6 @@
 //! The order in which blocking dead letters can be retried: none before an earlier one that names one of its accounts.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// A blocking dead letter, for the decision whether it can be retried.
@@ -54,9 +54,9 @@ impl HeldUp {
     }
 }
 
-/// Returns the first `limit` of `letters`, which are in stream order, that can be retried in this order: they are ready, and
-/// so is every earlier one that would hold them up.
-pub(super) fn retriable(letters: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
+/// Returns those of `letters`, which are in stream order, that can be retried in this order: they are ready, and so is every
+/// earlier one that would hold them up.
+pub(super) fn retriable(letters: Vec<Candidate>) -> Vec<Candidate> {
     let mut held_up = HeldUp::default();
     let can_be_retried = |letter: &Candidate| {
         let can_be_retried = letter.is_ready && !held_up.includes(letter);
@@ -65,10 +65,26 @@ pub(super) fn retriable(letters: Vec<Candidate>, limit: usize) -> Vec<Candidate>
         }
         can_be_retried
     };
+    letters.into_iter().filter(can_be_retried).collect()
+}
+
+/// Returns `limit` of `letters`, in their order: the first of each user before the second of any, so that a user with many
+/// leaves room for the others. Of each user it returns the first ones, so that none is returned before another of its user.
+pub(super) fn in_turns(letters: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
+    let mut turns: HashMap<Uuid, usize> = HashMap::new();
+    let mut places = Vec::with_capacity(letters.len());
+    for (at, letter) in letters.iter().enumerate() {
+        let turn = turns.entry(letter.user_id).or_default();
+        places.push((*turn, at));
+        *turn += 1;
+    }
+    places.sort_unstable();
+
+    let chosen: BTreeSet<usize> = places.into_iter().take(limit).map(|(_, at)| at).collect();
+    let letters = letters.into_iter().enumerate();
     letters
-        .into_iter()
-        .filter(can_be_retried)
-        .take(limit)
+        .filter(|(at, _)| chosen.contains(at))
+        .map(|(_, letter)| letter)
         .collect()
 }
 
@@ -111,7 +127,6 @@ mod tests {
         #[test]
         fn retries_those_whose_predecessors_are_all_retried(
             letters in prop::collection::vec(letter(), 0..12),
-            limit in 0usize..14,
         ) {
             let mut expected: Vec<Uuid> = Vec::new();
             for (at, letter) in letters.iter().enumerate() {
@@ -120,11 +135,33 @@ mod tests {
                     expected.push(letter.id);
                 }
             }
-            expected.truncate(limit);
 
-            let found = retriable(letters, limit);
+            let found = retriable(letters);
 
             prop_assert_eq!(values(&found, |letter| letter.id), expected);
+        }
+
+        #[test]
+        fn users_take_turns_and_keep_their_order(
+            letters in prop::collection::vec(letter(), 0..12),
+            limit in 0usize..14,
+        ) {
+            let all = values(&letters, |letter| (letter.user_id, letter.id));
+            let of = |listed: &[(Uuid, Uuid)], user| {
+                let of_user = listed.iter().filter(|(owner, _)| *owner == id(user));
+                of_user.copied().collect::<Vec<_>>()
+            };
+
+            let found = values(&in_turns(letters, limit), |letter| (letter.user_id, letter.id));
+
+            prop_assert_eq!(found.len(), limit.min(all.len()));
+            prop_assert!(found.is_sorted_by_key(|letter| all.iter().position(|one| one == letter)));
+            for (user, other) in [(0, 1), (1, 0)] {
+                let chosen = of(&found, user);
+                prop_assert!(of(&all, user).starts_with(&chosen));
+                let is_served = chosen.len() == of(&all, user).len();
+                prop_assert!(is_served || of(&found, other).len() <= chosen.len() + 1);
+            }
         }
     }
 
@@ -141,7 +178,7 @@ mod tests {
         let unnamed = candidate(Some(Vec::new()), true);
         let expected = unnamed.id;
 
-        let found = retriable(vec![candidate(Some(vec![id(2)]), false), unnamed], 10);
+        let found = retriable(vec![candidate(Some(vec![id(2)]), false), unnamed]);
 
         assert_eq!(values(&found, |letter| letter.id), [expected]);
     }

@@ -3,7 +3,7 @@
 //!
 //! A dead letter of an earlier version stores no accounts: it holds up, and waits behind, all of its user and trading.
 
-use super::order::{Candidate, retriable};
+use super::order::{Candidate, in_turns, retriable};
 use crate::by_id;
 use crate::column::values;
 use crate::error::Result;
@@ -19,7 +19,7 @@ use uuid::Uuid;
 /// Blocking dead letters of one user that are looked at for those that are due. More may wait: the first of them are applied
 /// or out of attempts within a minute.
 const INSPECTED_PER_USER: i64 = 500;
-/// Users with retries that are looked at together; the others follow.
+/// Users with blocking dead letters that are looked at together; the next look continues with the others.
 const USERS_MAX: i64 = 1_000;
 
 /// Keys as columns of SQL: a user, and an account or a trading.
@@ -177,7 +177,7 @@ pub async fn first_of(
     .fetch_all(connection)
     .await?;
 
-    let first = retriable(letters, usize::MAX).into_iter().map(|letter| {
+    let first = retriable(letters).into_iter().map(|letter| {
         Ok(QueuedLetter {
             id: letter.id,
             stream_seq: convert(letter.stream_seq)?,
@@ -186,46 +186,98 @@ pub async fn first_of(
     first.collect()
 }
 
-/// Returns the due dead letters, at most `limit`, in stream order: those whose retry time has passed, whose user is no longer
-/// disabled, or which waited behind one that no longer blocks, and those that wait behind these. Nothing of a disabled
-/// user is due.
-pub async fn due(connection: &mut PgConnection, key: LaneKey, limit: usize) -> Result<Vec<Uuid>> {
-    // `behind` jumps from user to user by index, so that a user with many dead letters costs no more than one with few.
-    let letters: Vec<Candidate> = sqlx::query_as(
-        "WITH RECURSIVE behind AS ( \
-             (SELECT user_id FROM dead_letters \
-              WHERE stream = $1 AND lane = $2 AND blocks AND code = 'BEHIND_UNRESOLVED' ORDER BY user_id LIMIT 1) \
+/// The due dead letters of some users of a lane.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Ids of the dead letters, in stream order.
+    pub letters: Vec<Uuid>,
+    /// The user after whom the next look continues; `None` when it begins with the first one again.
+    pub next: Option<Uuid>,
+}
+
+/// Returns due dead letters of the users after `after`, at most `limit`: those whose retry time has passed, whose user is no
+/// longer disabled, or which waited behind one that no longer blocks, and those that wait behind these. Nothing of a disabled
+/// user is due. No user delays those of another: each look continues with other users, and the users of one look take turns.
+pub async fn due(
+    connection: &mut PgConnection,
+    key: LaneKey,
+    after: Option<Uuid>,
+    limit: usize,
+) -> Result<Due> {
+    let waiting = waiting_users(connection, key, after).await?;
+    let is_full = i64::try_from(waiting.len()) == Ok(USERS_MAX);
+    let next = waiting.last().map(|user| user.user_id);
+    let enabled = waiting.iter().filter(|user| !user.is_disabled);
+    let enabled: Vec<Uuid> = enabled.map(|user| user.user_id).collect();
+
+    let letters = first_letters(connection, key, &enabled).await?;
+    let due = in_turns(retriable(letters), limit);
+    Ok(Due {
+        letters: values(&due, |letter| letter.id),
+        next: next.filter(|_| is_full),
+    })
+}
+
+/// A user with blocking dead letters.
+#[derive(sqlx::FromRow)]
+struct WaitingUser {
+    user_id: Uuid,
+    is_disabled: bool,
+}
+
+/// Returns the first users after `after` who have blocking dead letters in the lane, at most [`USERS_MAX`], by id.
+async fn waiting_users(
+    connection: &mut PgConnection,
+    key: LaneKey,
+    after: Option<Uuid>,
+) -> Result<Vec<WaitingUser>> {
+    // Jumps from user to user by index, so that a user with many dead letters costs no more than one with few.
+    Ok(sqlx::query_as(
+        "WITH RECURSIVE waiting AS ( \
+             (SELECT user_id FROM dead_letters WHERE stream = $1 AND lane = $2 AND blocks AND user_id > $3 \
+              ORDER BY user_id LIMIT 1) \
              UNION ALL \
-             SELECT n.user_id FROM behind b CROSS JOIN LATERAL ( \
+             SELECT n.user_id FROM waiting w CROSS JOIN LATERAL ( \
                  SELECT d.user_id FROM dead_letters d \
-                 WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.code = 'BEHIND_UNRESOLVED' \
-                   AND d.user_id > b.user_id ORDER BY d.user_id LIMIT 1) n), \
-         waiting AS ( \
-             (SELECT user_id FROM dead_letters WHERE stream = $1 AND lane = $2 AND status = 'open' AND blocks \
-                AND next_attempt_at <= statement_timestamp() ORDER BY next_attempt_at LIMIT $3) \
-             UNION \
-             SELECT d.user_id FROM dead_letters d JOIN users u ON u.id = d.user_id \
-             WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.code = 'USER_DISABLED' AND u.status <> 'disabled' \
-             UNION \
-             SELECT user_id FROM behind) \
-         SELECT l.id, l.stream_created_at, l.stream_seq, l.user_id, l.trading_id, l.accounts, l.is_ready \
-         FROM waiting w CROSS JOIN LATERAL ( \
+                 WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id > w.user_id \
+                 ORDER BY d.user_id LIMIT 1) n), \
+         page AS (SELECT user_id FROM waiting LIMIT $4) \
+         SELECT p.user_id, EXISTS (SELECT FROM users u WHERE u.id = p.user_id AND u.status = 'disabled') AS is_disabled \
+         FROM page p ORDER BY p.user_id",
+    )
+    .bind(key.stream.name())
+    .bind(i32::from(key.lane))
+    .bind(after.unwrap_or_default())
+    .bind(USERS_MAX)
+    .fetch_all(connection)
+    .await?)
+}
+
+/// Returns the first blocking dead letters of each user, at most [`INSPECTED_PER_USER`], in stream order.
+async fn first_letters(
+    connection: &mut PgConnection,
+    key: LaneKey,
+    users: &[Uuid],
+) -> Result<Vec<Candidate>> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+
+    Ok(sqlx::query_as(
+        "SELECT l.id, l.stream_created_at, l.stream_seq, l.user_id, l.trading_id, l.accounts, l.is_ready \
+         FROM UNNEST($3::uuid[]) AS w (user_id) CROSS JOIN LATERAL ( \
              SELECT d.id, d.stream_created_at, d.stream_seq, d.user_id, d.trading_id, d.accounts, \
                  coalesce(d.next_attempt_at <= statement_timestamp(), true) AS is_ready FROM dead_letters d \
              WHERE d.stream = $1 AND d.lane = $2 AND d.blocks AND d.user_id = w.user_id AND d.trading_id IS NOT NULL \
              ORDER BY d.stream_created_at, d.stream_seq, d.id LIMIT $4) l \
-         WHERE NOT EXISTS (SELECT FROM users u WHERE u.id = w.user_id AND u.status = 'disabled') \
          ORDER BY l.stream_created_at, l.stream_seq, l.id",
     )
     .bind(key.stream.name())
     .bind(i32::from(key.lane))
-    .bind(USERS_MAX)
+    .bind(users)
     .bind(INSPECTED_PER_USER)
     .fetch_all(connection)
-    .await?;
-
-    let due = retriable(letters, limit);
-    Ok(values(&due, |letter| letter.id))
+    .await?)
 }
 
 /// Returns whether an earlier dead letter blocks the dead letter `id`.

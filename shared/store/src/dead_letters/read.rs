@@ -131,6 +131,14 @@ pub async fn get(connection: &mut PgConnection, id: Uuid) -> Result<Letter> {
         .ok_or(Error::NotFound("dead letter"))
 }
 
+/// Returns dead letters; those that do not exist are left out.
+pub(super) async fn get_all(connection: &mut PgConnection, ids: &[Uuid]) -> Result<Vec<Letter>> {
+    Ok(sqlx::query_as(select!("WHERE id = ANY($1)"))
+        .bind(ids)
+        .fetch_all(connection)
+        .await?)
+}
+
 /// Returns the oldest unpublished dead letters of these lanes and of lanes that no longer exist, at most `limit`.
 pub async fn unpublished(
     connection: &mut PgConnection,

@@ -2,8 +2,9 @@
 
 use super::read::Letter;
 use super::resolve::Actor;
-use super::{queue, read, resolve};
+use super::{queue, read, release, resolve};
 use crate::bots;
+use crate::drift::DriftCounts;
 use crate::error::{Conflict, Error, Result};
 use crate::ledger::{
     self, Applied, Cause, ClaimState, Claims, Disposition, Entry, Work, assert_fresh,
@@ -13,6 +14,7 @@ use tiris_domain::event::{MalformedKind, Subject};
 use tiris_domain::ids::{AccountId, TransactionId};
 use tiris_domain::ledger::Posting;
 use tiris_domain::money::Money;
+use tiris_domain::states::DeadLetterClass;
 use uuid::Uuid;
 
 /// Options of a replay.
@@ -56,6 +58,8 @@ pub struct Replay {
     pub accounts: Vec<AccountChange>,
     /// New postings, in order.
     pub postings: Vec<(TransactionId, Posting)>,
+    /// The drift of the event, to record after the commit.
+    pub drift: DriftCounts,
 }
 
 impl Replay {
@@ -76,6 +80,8 @@ impl Replay {
 
     /// `accounts` are unchanged yet.
     fn applied(id: Uuid, applied: Applied, mut accounts: Vec<AccountChange>) -> Self {
+        let mut drift = DriftCounts::default();
+        drift.add(&applied);
         for state in applied.effect.accounts {
             let change = accounts
                 .iter_mut()
@@ -90,13 +96,14 @@ impl Replay {
             id,
             accounts,
             postings: applied.postings,
+            drift,
             ..Self::default()
         }
     }
 }
 
 /// Replays an open dead letter inside the caller's transaction. A refused one stays as it is. `seed` is random, for the
-/// row ids.
+/// row ids. A dry run does not lock the dead letter.
 ///
 /// # Errors
 /// [`NotFound`](Error::NotFound), also for one of another user, [`LetterNotOpen`](Conflict::LetterNotOpen), failures of the database.
@@ -108,7 +115,10 @@ pub async fn replay(
     options: &ReplayOptions,
     seed: u64,
 ) -> Result<Replay> {
-    let letter = read::lock(connection, id).await?;
+    let letter = match options.dry_run {
+        true => read::get(connection, id).await?,
+        false => read::lock(connection, id).await?,
+    };
     options.by.check_may_close(letter.user_id)?;
     // Afterwards, so that the status of another user's dead letter stays unknown.
     read::check_open(Some(letter.status))?;
@@ -178,7 +188,13 @@ async fn attempt(
             bots::upsert_latest(connection, &[&heartbeat]).await?;
             Ok(Replay::without_effect(id))
         }
-        Work::Entry(entry) => book(connection, id, &entry, options, seed).await,
+        Work::Entry(entry) => {
+            let replay = book(connection, id, &entry, options, seed).await?;
+            if replay.refused.is_some() && letter.class == DeadLetterClass::Malformed {
+                release::release(connection, &[&entry]).await?;
+            }
+            Ok(replay)
+        }
     }
 }
 

@@ -1,8 +1,11 @@
 //! Replays many dead letters in stream order.
 
 use super::filter::{self, Filter};
+use super::read;
 use super::replay::{Replay, ReplayOptions, replay};
+use crate::column::values;
 use crate::error::{Conflict, Error, Result};
+use crate::ledger::{self, Entry, Work};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -76,7 +79,7 @@ pub async fn replay_some(
     limit: u32,
 ) -> Result<(Summary, Option<Uuid>)> {
     let mut connection = pool.acquire().await?;
-    let after = filter::place_of(&mut connection, after).await?;
+    let after = filter::place_of(&mut connection, filter, after).await?;
     let page = filter::open_page(&mut connection, filter, after.as_ref(), limit).await?;
 
     let mut summary = Summary::default();
@@ -88,7 +91,8 @@ pub async fn replay_some(
 }
 
 /// Returns the effects that [`replay_some`] would have, without changing anything. Also returns the dead letter to continue
-/// after, `None` at the end.
+/// after, `None` at the end. Locks no dead letter; the accounts are locked until it ends, because each replay sees the effects
+/// of those before it.
 ///
 /// # Errors
 /// Failures of the database. [`Error::InvalidValue`] when there is no dead letter `after`.
@@ -104,13 +108,14 @@ pub async fn rehearse_all(
         ..options.clone()
     };
     let mut transaction = pool.begin().await?;
-    let after = filter::place_of(&mut transaction, after).await?;
+    let after = filter::place_of(&mut transaction, filter, after).await?;
     let page = filter::open_page(&mut transaction, filter, after.as_ref(), limit).await?;
 
     let mut summary = Summary {
         left: filter::count_open(&mut transaction, filter).await?,
         ..Summary::default()
     };
+    lock_accounts(&mut transaction, &page.ids).await?;
     for id in page.ids {
         match attempt(&mut transaction, id, &options).await? {
             Attempt::Tried(effect) => {
@@ -126,6 +131,16 @@ pub async fn rehearse_all(
     Ok((summary, page.last.map(|place| place.id)))
 }
 
+/// Locks the accounts of all these dead letters in the order in which a batch locks them. Locked one dead letter after the
+/// other, they could deadlock with a batch.
+async fn lock_accounts(connection: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
+    let letters = read::get_all(connection, ids).await?;
+    let works = values(&letters, |letter| letter.work(&letter.subject));
+    let entries: Vec<&Entry> = works.iter().filter_map(Work::entry).collect();
+    ledger::lock_accounts(connection, entries.into_iter()).await?;
+    Ok(())
+}
+
 async fn replay_one(
     connection: &mut PgConnection,
     id: Uuid,
@@ -136,6 +151,7 @@ async fn replay_one(
     match attempt(&mut transaction, id, options).await? {
         Attempt::Tried(effect) => {
             transaction.commit().await?;
+            effect.drift.record();
             summary.tried += 1;
             summary.applied += u64::from(effect.refused.is_none());
         }

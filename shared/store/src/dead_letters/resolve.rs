@@ -29,11 +29,20 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The kind of [`Self::Owner`] in the record.
+    const OWNER: &'static str = "owner";
+
+    /// Returns whether a record of who closed a dead letter names its owner.
+    #[must_use]
+    pub fn is_owner(recorded: &Value) -> bool {
+        recorded["kind"] == Self::OWNER
+    }
+
     pub(super) fn as_json(&self) -> Value {
         match self {
             Self::Lane => json!({"kind": "lane"}),
             Self::RangeReplay(job) => json!({"kind": "range_replay", "id": job}),
-            Self::Owner(user) => json!({"kind": "owner", "id": user.0}),
+            Self::Owner(user) => json!({"kind": Self::OWNER, "id": user.0}),
             Self::Admin(user) => json!({"kind": "admin", "id": user.0}),
             Self::Operator(name) => json!({"kind": "operator", "name": name}),
         }

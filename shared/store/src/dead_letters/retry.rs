@@ -4,6 +4,7 @@ use super::queue;
 use super::read::{Blocking, lock_blocking};
 use super::resolve::{self, Actor};
 use crate::column::values;
+use crate::drift::DriftCounts;
 use crate::error::Result;
 use crate::lanes::columns::convert;
 use crate::ledger::{self, Cause, Claims, Disposition, Waiting, Work};
@@ -45,6 +46,8 @@ pub struct Retried {
     pub timestamp: Option<DateTime<Utc>>,
     /// Users of the applied events.
     pub users: BTreeSet<Uuid>,
+    /// The drift of the applied events.
+    pub drift: DriftCounts,
 }
 
 /// The next state of a dead letter.
@@ -131,16 +134,17 @@ impl Blocking {
     }
 }
 
-/// Retries the due dead letters of the lane, at most `limit`, inside the caller's transaction, which has locked the lane's
-/// row. `seed` is random, for the row ids.
+/// Retries due dead letters of the users after `after` in the lane, at most `limit`, inside the caller's transaction, which
+/// has locked the lane's row. `seed` is random, for the row ids.
 pub async fn retry(
     connection: &mut PgConnection,
     key: LaneKey,
+    after: Option<Uuid>,
     limit: usize,
     seed: u64,
 ) -> Result<Retried> {
-    let ids = queue::due(connection, key, limit).await?;
-    retry_listed(connection, &ids, seed).await
+    let due = queue::due(connection, key, after, limit).await?;
+    retry_listed(connection, &due.letters, seed).await
 }
 
 /// Retries those of the dead letters `ids` that still block, in order, inside the caller's transaction, which has locked the
@@ -189,6 +193,7 @@ pub async fn retry_listed(
         users: applied
             .filter_map(|(work, _)| Some(work.entry()?.user.0))
             .collect(),
+        drift: DriftCounts::of(&batch.dispositions),
     })
 }
 

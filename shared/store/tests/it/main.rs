@@ -2,6 +2,7 @@
 
 mod auditor;
 mod bots;
+mod dead_letters;
 mod executions;
 mod lease_model;
 mod ledger;

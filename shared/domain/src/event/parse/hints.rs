@@ -10,7 +10,6 @@ use uuid::Uuid;
 #[derive(Default)]
 pub(super) struct Hints {
     pub(super) event_id: Option<EventId>,
-    pub(super) user_id: Option<Uuid>,
     pub(super) trading_id: Option<Uuid>,
 }
 
@@ -45,7 +44,6 @@ impl<'de> Visitor<'de> for HintsVisitor {
         while let Some(name) = fields.next_key::<String>()? {
             match name.as_str() {
                 "event_id" => hints.event_id = EventId::from_json(fields.next_value()?).ok(),
-                "user_id" => hints.user_id = id(&fields.next_value()?),
                 "trading_id" => hints.trading_id = id(&fields.next_value()?),
                 // Ignored values have no limit on their depth.
                 _ => {

@@ -264,11 +264,8 @@ fn a_malformed_message_keeps_the_ids_that_identify_it() {
 /// Asserts that a payload is rejected and all of its ids are kept.
 #[track_caller]
 fn is_identified(payload: &str, expected: &str) {
-    let parsed = parse(
-        Kind::OrderFilled.bare_subject(),
-        payload.as_bytes(),
-        BareSubjects::Accept,
-    );
+    let subject = Kind::OrderFilled.subject_of(USER);
+    let parsed = parse(&subject, payload.as_bytes(), BareSubjects::Accept);
     let malformed = parsed.expect_err(payload);
 
     assert_eq!(malformed.kind.code(), expected, "{payload}");

@@ -235,3 +235,27 @@ fn rejections_that_may_be_resolved_later_are_unresolved() {
     ];
     assert_eq!(unresolved, expected);
 }
+
+#[test]
+fn an_invalid_amount_is_named_with_its_account_and_asset() {
+    let movement = Command::Move(movement(Direction::Credit, "-2"));
+    let nothing = Command::Trade(trade(Side::Sell, "0", "0", "0"));
+    let negative = Command::Trade(trade(Side::Sell, "1", "-3", "0"));
+
+    for (command, account, symbol, given) in [
+        (movement, CURRENCY, "USDT", "-2"),
+        (nothing, STOCK, "BTC", "0"),
+        (negative, CURRENCY, "USDT", "-3"),
+    ] {
+        let rejected = run(&book(), &command).expect_err("rejected");
+
+        let details = Details::Amount {
+            account,
+            asset: asset(symbol),
+            given: number(given),
+        };
+        assert_eq!(rejected.details(), Some(&details));
+        let words = format!("{given} {symbol} given for sub-account {account}");
+        assert!(rejected.to_string().ends_with(&words), "{rejected}");
+    }
+}
