@@ -137,7 +137,7 @@ async fn lock_accounts(connection: &mut PgConnection, ids: &[Uuid]) -> Result<()
     let letters = read::get_all(connection, ids).await?;
     let works = values(&letters, |letter| letter.work(&letter.subject));
     let entries: Vec<&Entry> = works.iter().filter_map(Work::entry).collect();
-    ledger::lock_accounts(connection, entries.into_iter()).await?;
+    ledger::lock(connection, entries.into_iter()).await?;
     Ok(())
 }
 
