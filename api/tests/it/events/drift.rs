@@ -82,7 +82,7 @@ impl<'a> Client<'a> {
     /// Stores a rejected withdrawal whose bot assumes another balance.
     async fn dead_letter(&self, seq: i64) -> Uuid {
         let mut event = withdrawal(self.user, &self.book, seq, "1");
-        event["new_balance"] = json!("7");
+        event["new_balance"] = json!("77");
         let payload = event.to_string().into_bytes();
         insert_letter(
             self.service.database.pool(),
