@@ -1,107 +1,135 @@
 //! The rows of a batch and the statements that write them: those of the store without the reads of the ledger.
 
+use super::forecast::Booked;
+use super::orders::Orders;
 use anyhow::{Context, Result};
-use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use serde_json::{Value, json};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tiris_domain::ids::{AccountId, IdSequence, TradingId, UserId};
+use tiris_domain::ids::AccountId;
 use tiris_domain::lane::LaneKey;
-use tiris_domain::money::Money;
-use tiris_store::ledger::{Key, PARTIES};
-use tiris_store::numeric::MoneyColumn;
+use tiris_domain::ledger::{Account, Asset, OrderId, Posting};
+use tiris_store::ledger::{Entry, Key, PARTIES};
+use tiris_store::numeric::{MoneyColumn, PriceColumn};
 use tiris_store::{dead_letters, lanes};
-use tiris_tools::{EVENT_AMOUNT, EventIds, Population};
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(10);
 
-/// The rows of a batch, column by column.
+/// The rows of a batch.
 #[derive(Default)]
 pub(super) struct Rows {
-    users: Vec<Uuid>,
-    tradings: Vec<Uuid>,
-    accounts: Vec<Uuid>,
-    event_ids: Vec<String>,
-    hashes: Vec<Vec<u8>>,
-    numbers: Vec<i64>,
-    logs: Vec<Uuid>,
-    postings: Vec<Uuid>,
-    times: Vec<DateTime<Utc>>,
-    amounts: Vec<MoneyColumn>,
-    balances: Vec<MoneyColumn>,
-    sequences: Vec<i64>,
-    info: Vec<Value>,
-    /// The last balance and sequence of each account.
-    ends: BTreeMap<Uuid, (MoneyColumn, i64)>,
+    logs: Vec<Log>,
+    transactions: Vec<Transaction>,
+    /// The last state of each account that changes.
+    ends: BTreeMap<AccountId, Account>,
+    orders: Orders,
+    /// The accounts that the events name.
+    named: BTreeSet<Uuid>,
     keys: BTreeSet<Key>,
+}
+
+/// A trading log, and the claim of its event.
+struct Log {
+    id: Uuid,
+    entry: Entry,
+    event_id: String,
+    hash: Vec<u8>,
+    number: i64,
+    time: DateTime<Utc>,
+    /// The posting, if there is one only.
+    posting: Option<Uuid>,
+    postings: i16,
+    info: Value,
+}
+
+/// A posting of the log at an index.
+struct Transaction {
+    id: Uuid,
+    log: usize,
+    posting: Posting,
+}
+
+impl Log {
+    fn order_id(&self) -> Option<&str> {
+        self.entry.order.as_ref().map(OrderId::as_str)
+    }
+}
+
+/// Returns one value of each row, to bind as an array for `UNNEST`.
+pub(super) fn values<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
 }
 
 impl Rows {
     pub(super) fn len(&self) -> usize {
-        self.users.len()
+        self.logs.len()
     }
 
-    /// Adds the rows of event `n`. As in a real stream no two events have the same time, because equal values cost an index
-    /// less than different ones.
-    pub(super) fn push(
-        &mut self,
-        population: Population,
-        n: u64,
-        ids: &mut IdSequence,
-        at: DateTime<Utc>,
-    ) -> Result<()> {
-        let number = n % population.accounts;
-        let owner = population.user_of(number);
-        let account = Population::account_id(number);
-        let user = Population::user_id(owner);
-        let trading = Population::trading_id(owner);
-        let event_id = EventIds::Ordered.of(n);
-        let amount: Money = EVENT_AMOUNT.parse().map_err(anyhow::Error::msg)?;
-        let sequence = i64::try_from(n / population.accounts + 1)?;
-        let balance = Money::from_units(amount.units() * i128::from(sequence));
-        let balance = MoneyColumn(balance.context("a balance in range")?);
-        let at = at + TimeDelta::microseconds(i64::try_from(n)?);
-        let broker_time = at.to_rfc3339_opts(SecondsFormat::Nanos, true);
+    /// Adds the rows of an event.
+    pub(super) fn push(&mut self, booked: Booked) -> Result<()> {
+        let Booked {
+            entry,
+            effect,
+            log,
+            postings,
+        } = booked;
+        let claim = entry.claim.clone().context("an event without a claim")?;
+        self.keys.extend(entry.keys());
+        self.named.extend(entry.accounts().iter().map(|id| id.0));
+        self.orders.push(&entry, &effect)?;
+        for account in effect.accounts {
+            self.ends.insert(account.id, account);
+        }
 
-        self.ends.insert(account, (balance, sequence));
-        let user_id = UserId(user);
-        self.keys.insert(Key::Account(user_id, AccountId(account)));
-        self.keys.insert(Key::Trading(user_id, TradingId(trading)));
-        self.users.push(user);
-        self.tradings.push(trading);
-        self.accounts.push(account);
-        self.hashes.push(event_id.as_bytes()[..16].to_vec());
-        self.event_ids.push(event_id);
-        self.numbers.push(i64::try_from(n)?);
-        self.logs.push(ids.next_id());
-        self.postings.push(ids.next_id());
-        self.times.push(at);
-        self.amounts.push(MoneyColumn(amount));
-        self.balances.push(balance);
-        self.sequences.push(sequence);
-        self.info.push(json!({"broker_time": broker_time}));
+        let single = match postings[..] {
+            [posting] => Some(posting),
+            _ => None,
+        };
+        let count = i16::try_from(postings.len())?;
+        let legs = postings.into_iter().zip(effect.postings);
+        self.transactions
+            .extend(legs.map(|(id, posting)| Transaction {
+                id,
+                log: self.logs.len(),
+                posting,
+            }));
+
+        self.logs.push(Log {
+            id: log,
+            event_id: claim.event_id,
+            hash: claim.content_hash.to_vec(),
+            number: i64::try_from(claim.stream_seq)?,
+            time: entry.event_time.context("an event without a time")?,
+            posting: single,
+            postings: count,
+            info: Value::Object(entry.info.clone()),
+            entry,
+        });
         Ok(())
     }
 
     pub(super) async fn write(self, connection: &mut PgConnection, key: LaneKey) -> Result<()> {
         lanes::lock(connection, key).await?;
-        let users = BTreeSet::from_iter(self.users.iter().copied());
-        let tradings = BTreeSet::from_iter(self.tradings.iter().copied());
         dead_letters::waiting_keys(connection, key, self.keys.clone()).await?;
 
         self.claim(connection, key.stream.name()).await?;
-        let timestamp = self
-            .lock(connection, Vec::from_iter(users), Vec::from_iter(tradings))
-            .await?;
-        self.insert_transactions(connection, timestamp).await?;
+        let timestamp = self.lock(connection).await?;
+        if !self.transactions.is_empty() {
+            self.insert_transactions(connection, timestamp).await?;
+        }
         self.insert_logs(connection, timestamp).await?;
-        self.balance(connection, timestamp).await?;
+        if !self.ends.is_empty() {
+            self.balance(connection, timestamp).await?;
+        }
+        self.orders.write(connection, timestamp).await?;
 
+        let last = self.logs.last().map_or(0, |log| log.number);
         let to = lanes::Move {
-            cursor: u64::try_from(self.numbers.last().copied().unwrap_or(0))?,
+            cursor: u64::try_from(last)?,
             fingerprint: None,
             events: self.len(),
             booked_at: Some(timestamp),
@@ -115,33 +143,32 @@ impl Rows {
              SELECT *, 'applied' FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bigint[]) \
              ON CONFLICT DO NOTHING RETURNING user_id, event_id",
         )
-        .bind(&self.users)
-        .bind(&self.event_ids)
-        .bind(&self.hashes)
+        .bind(values(&self.logs, |log| log.entry.user.0))
+        .bind(values(&self.logs, |log| log.event_id.as_str()))
+        .bind(values(&self.logs, |log| log.hash.as_slice()))
         .bind(vec![stream; self.len()])
-        .bind(&self.numbers)
+        .bind(values(&self.logs, |log| log.number))
         .fetch_all(connection)
         .await?;
         Ok(())
     }
 
     /// Locks the accounts, reads users and tradings, and returns the timestamp of the batch.
-    async fn lock(
-        &self,
-        connection: &mut PgConnection,
-        users: Vec<Uuid>,
-        tradings: Vec<Uuid>,
-    ) -> Result<DateTime<Utc>> {
+    async fn lock(&self, connection: &mut PgConnection) -> Result<DateTime<Utc>> {
         sqlx::query(
             "SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts \
              WHERE id = ANY($1) AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE",
         )
-        .bind(self.ends.keys().copied().collect::<Vec<_>>())
+        .bind(Vec::from_iter(self.named.iter().copied()))
         .fetch_all(&mut *connection)
         .await?;
+
+        let entries = self.logs.iter().map(|log| &log.entry);
+        let (users, tradings): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
+            entries.map(|entry| (entry.user.0, entry.trading.0)).unzip();
         let rows = sqlx::query(PARTIES)
-            .bind(users)
-            .bind(tradings)
+            .bind(Vec::from_iter(users))
+            .bind(Vec::from_iter(tradings))
             .fetch_all(connection)
             .await?;
         let now = rows.last().context("a timestamp")?;
@@ -153,8 +180,8 @@ impl Rows {
         connection: &mut PgConnection,
         timestamp: DateTime<Utc>,
     ) -> Result<()> {
-        let no_text: Vec<Option<&str>> = vec![None; self.len()];
-        let no_amount: Vec<Option<MoneyColumn>> = vec![None; self.len()];
+        let rows = &self.transactions;
+        let log = |row: &Transaction| &self.logs[row.log];
         sqlx::query(
             "INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, \
              reason, amount, closing_balance, price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info) \
@@ -163,23 +190,23 @@ impl Rows {
              $15::bigint[], $16::text[], $17::uuid[], $18::jsonb[])",
         )
         .bind(timestamp)
-        .bind(&self.postings)
-        .bind(&self.users)
-        .bind(&self.tradings)
-        .bind(&self.accounts)
-        .bind(&self.times)
-        .bind(vec!["credit"; self.len()])
-        .bind(vec!["bench"; self.len()])
-        .bind(&self.amounts)
-        .bind(&self.balances)
-        .bind(&no_amount)
-        .bind(&no_text)
-        .bind(&no_amount)
-        .bind(&no_text)
-        .bind(&self.sequences)
-        .bind(&self.event_ids)
-        .bind(&self.logs)
-        .bind(&self.info)
+        .bind(values(rows, |row| row.id))
+        .bind(values(rows, |row| log(row).entry.user.0))
+        .bind(values(rows, |row| log(row).entry.trading.0))
+        .bind(values(rows, |row| row.posting.account.0))
+        .bind(values(rows, |row| log(row).time))
+        .bind(values(rows, |row| row.posting.direction.as_str()))
+        .bind(values(rows, |row| row.posting.reason.as_str()))
+        .bind(values(rows, |row| MoneyColumn(row.posting.amount)))
+        .bind(values(rows, |row| MoneyColumn(row.posting.closing_balance)))
+        .bind(values(rows, |row| row.posting.price.clone().map(PriceColumn)))
+        .bind(values(rows, |row| row.posting.quote.as_ref().map(Asset::as_str)))
+        .bind(values(rows, |row| row.posting.fee.map(MoneyColumn)))
+        .bind(values(rows, |row| log(row).order_id()))
+        .bind(values(rows, |row| row.posting.sequence))
+        .bind(values(rows, |row| log(row).event_id.as_str()))
+        .bind(values(rows, |row| log(row).id))
+        .bind(values(rows, |row| &log(row).info))
         .execute(connection)
         .await?;
         Ok(())
@@ -190,42 +217,49 @@ impl Rows {
         connection: &mut PgConnection,
         timestamp: DateTime<Utc>,
     ) -> Result<()> {
+        let logs = &self.logs;
         sqlx::query(
             "INSERT INTO trading_logs (timestamp, id, user_id, trading_id, sub_account_id, transaction_id, postings, \
-             event_time, type, source, order_id, event_id, message, info) \
-             SELECT $1, * FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[], \
-             $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[])",
+             event_time, type, source, order_id, event_id, message, info, drift) \
+             SELECT $1, t.id, t.user_id, t.trading_id, t.sub_account_id, t.transaction_id, t.postings, t.event_time, t.type, \
+             t.source, t.order_id, t.event_id, t.message, t.info, t.drift::text[] \
+             FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::uuid[], $6::uuid[], $7::smallint[], \
+             $8::timestamptz[], $9::text[], $10::text[], $11::text[], $12::text[], $13::text[], $14::jsonb[], $15::text[]) \
+             AS t (id, user_id, trading_id, sub_account_id, transaction_id, postings, event_time, type, source, order_id, \
+             event_id, message, info, drift)",
         )
         .bind(timestamp)
-        .bind(&self.logs)
-        .bind(&self.users)
-        .bind(&self.tradings)
-        .bind(&self.accounts)
-        .bind(&self.postings)
-        .bind(vec![1_i16; self.len()])
-        .bind(&self.times)
-        .bind(vec!["balance_updated"; self.len()])
-        .bind(vec!["bot"; self.len()])
-        .bind(vec![None::<&str>; self.len()])
-        .bind(&self.event_ids)
-        .bind(vec![""; self.len()])
-        .bind(&self.info)
+        .bind(values(logs, |log| log.id))
+        .bind(values(logs, |log| log.entry.user.0))
+        .bind(values(logs, |log| log.entry.trading.0))
+        .bind(values(logs, |log| log.entry.sub_account.map(|id| id.0)))
+        .bind(values(logs, |log| log.posting))
+        .bind(values(logs, |log| log.postings))
+        .bind(values(logs, |log| log.time))
+        .bind(values(logs, |log| log.entry.log_type.as_str()))
+        .bind(values(logs, |log| log.entry.source.as_str()))
+        .bind(values(logs, Log::order_id))
+        .bind(values(logs, |log| log.event_id.as_str()))
+        .bind(values(logs, |log| log.entry.message.as_str()))
+        .bind(values(logs, |log| &log.info))
+        .bind(vec![None::<&str>; logs.len()])
         .execute(connection)
         .await?;
         Ok(())
     }
 
     async fn balance(&self, connection: &mut PgConnection, timestamp: DateTime<Utc>) -> Result<()> {
+        let ends: Vec<&Account> = self.ends.values().collect();
         sqlx::query(
             "UPDATE sub_accounts a SET balance = n.balance, locked = n.locked, sequence = n.sequence, updated_at = $1 \
              FROM UNNEST($2::uuid[], $3::numeric[], $4::numeric[], $5::bigint[]) AS n (id, balance, locked, sequence) \
              WHERE a.id = n.id",
         )
         .bind(timestamp)
-        .bind(self.ends.keys().copied().collect::<Vec<_>>())
-        .bind(self.ends.values().map(|end| end.0).collect::<Vec<_>>())
-        .bind(vec![MoneyColumn::default(); self.ends.len()])
-        .bind(self.ends.values().map(|end| end.1).collect::<Vec<_>>())
+        .bind(values(&ends, |end| end.id.0))
+        .bind(values(&ends, |end| MoneyColumn(end.balance)))
+        .bind(values(&ends, |end| MoneyColumn(end.locked)))
+        .bind(values(&ends, |end| end.sequence))
         .execute(connection)
         .await?;
         Ok(())
