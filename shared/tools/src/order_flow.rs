@@ -212,24 +212,72 @@ impl Order {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tiris_domain::event::{BareSubjects, parse};
+    use std::collections::{BTreeMap, BTreeSet};
+    use tiris_domain::event::{BareSubjects, Event, parse};
+    use tiris_domain::ids::{AccountId, TradingId, UserId};
+    use tiris_domain::ledger::{self, Account, Book};
+    use tiris_domain::money::Money;
 
     const FLOW: OrderFlow = OrderFlow { tradings: 3 };
 
+    fn event(n: u64) -> Event {
+        let (subject, payload) = FLOW.event(n, Utc::now());
+        parse(&subject, &payload, BareSubjects::Refuse).expect("a valid event")
+    }
+
+    fn account(number: u64, asset: &str, balance: &str) -> Account {
+        Account {
+            id: AccountId(Population::account_id(number)),
+            user: UserId(Population::user_id(number / ACCOUNTS)),
+            trading: TradingId(Population::trading_id(number / ACCOUNTS)),
+            asset: asset.parse().expect("an asset"),
+            balance: balance.parse().expect("an amount"),
+            locked: Money::ZERO,
+            sequence: 0,
+            holds: BTreeMap::new(),
+        }
+    }
+
     #[test]
-    fn every_event_is_valid_and_has_its_own_id() {
+    fn every_event_has_its_own_id() {
         let events = FLOW.round_up(1);
 
-        let ids = (0..events).map(|n| {
-            let (subject, payload) = FLOW.event(n, Utc::now());
-            let event = parse(&subject, &payload, BareSubjects::Refuse).expect("a valid event");
-            event.event_id.into_string()
-        });
+        let ids: BTreeSet<String> = (0..events)
+            .map(|n| event(n).event_id.into_string())
+            .collect();
 
-        let ids: std::collections::BTreeSet<String> = ids.collect();
-        assert_eq!(u64::try_from(ids.len()), Ok(events));
         assert_eq!(events, 27);
-        assert_eq!(FLOW.fills(events), 12);
+        assert_eq!(ids.len(), 27);
+    }
+
+    #[test]
+    fn the_ledger_fills_every_order_without_drift() {
+        let mut book = Book::default();
+        for trading in 0..FLOW.tradings {
+            book.insert(account(trading * ACCOUNTS, "ETH", "0"));
+            book.insert(account(trading * ACCOUNTS + 1, "BTC", FUNDS));
+        }
+        let events = FLOW.round_up(100);
+
+        let mut postings = 0;
+        for event in (0..events).map(event) {
+            let command = event.command().expect("a command");
+            let effect = ledger::apply(&book, event.user, event.trading, &command, event.timestamp)
+                .expect("an applied event");
+            assert_eq!(effect.drift, [], "{command:?}");
+            postings += effect.postings.len();
+            book.commit(&effect);
+        }
+
+        assert_eq!(u64::try_from(postings), Ok(FLOW.postings(events)));
+        assert!(book.accounts().all(|account| account.locked == Money::ZERO));
+        let last = event(events - 1);
+        let order = last.order_id().expect("an order");
+        let orders = book.orders(last.trading, order);
+        assert!(
+            orders.iter().all(|order| order.status.has_ended()),
+            "{orders:?}"
+        );
     }
 
     #[test]
