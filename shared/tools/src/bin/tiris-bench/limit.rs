@@ -48,12 +48,14 @@ pub(crate) async fn rate(
     for (lane, batches) in prepared {
         tasks.spawn(write_lane(pool.clone(), key(lane), batches));
     }
+    let mut written = Vec::new();
     while let Some(ended) = tasks.join_next().await {
-        ended??;
+        written.push(ended??);
     }
     let time = begun.elapsed();
 
     pool.close().await;
+    drop(written);
     Ok(per_second(count, time))
 }
 
@@ -64,13 +66,14 @@ fn key(lane: u16) -> LaneKey {
     }
 }
 
-async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<()> {
-    for rows in batches {
+/// Writes the batches of a lane and returns them, so that they are freed after the measurement.
+async fn write_lane(pool: PgPool, key: LaneKey, batches: Vec<Rows>) -> Result<Vec<Rows>> {
+    for rows in &batches {
         let mut transaction = pool.begin().await?;
         rows.write(&mut transaction, key).await?;
         transaction.commit().await?;
     }
-    Ok(())
+    Ok(batches)
 }
 
 /// Returns the batches of each lane.

@@ -11,52 +11,130 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tiris_domain::ids::AccountId;
 use tiris_domain::lane::LaneKey;
-use tiris_domain::ledger::{Account, Asset, OrderId, Posting};
-use tiris_store::ledger::{Entry, Key, PARTIES};
+use tiris_domain::ledger::Account;
+use tiris_store::ledger::{Claim, Entry, Key, PARTIES};
 use tiris_store::numeric::{MoneyColumn, PriceColumn};
 use tiris_store::{dead_letters, lanes};
 use uuid::Uuid;
 
 const LEASE: Duration = Duration::from_secs(10);
 
-/// The rows of a batch.
+/// The rows of a batch, column by column.
 #[derive(Default)]
 pub(super) struct Rows {
-    logs: Vec<Log>,
-    transactions: Vec<Transaction>,
+    logs: Logs,
+    transactions: Transactions,
     /// The last state of each account that changes.
     ends: BTreeMap<AccountId, Account>,
     orders: Orders,
     /// The accounts that the events name.
     named: BTreeSet<Uuid>,
+    users: BTreeSet<Uuid>,
+    tradings: BTreeSet<Uuid>,
     keys: BTreeSet<Key>,
 }
 
-/// A trading log, and the claim of its event.
-struct Log {
-    id: Uuid,
-    entry: Entry,
-    event_id: String,
-    hash: Vec<u8>,
-    number: i64,
-    time: DateTime<Utc>,
-    /// The posting, if there is one only.
-    posting: Option<Uuid>,
-    postings: i16,
-    info: Value,
+/// Trading logs, and the claims of their events.
+#[derive(Default)]
+struct Logs {
+    ids: Vec<Uuid>,
+    users: Vec<Uuid>,
+    tradings: Vec<Uuid>,
+    accounts: Vec<Option<Uuid>>,
+    /// The posting of a log with one only.
+    singles: Vec<Option<Uuid>>,
+    postings: Vec<i16>,
+    times: Vec<DateTime<Utc>>,
+    types: Vec<String>,
+    sources: Vec<&'static str>,
+    orders: Vec<Option<String>>,
+    event_ids: Vec<String>,
+    hashes: Vec<Vec<u8>>,
+    numbers: Vec<i64>,
+    messages: Vec<String>,
+    info: Vec<Value>,
 }
 
-/// A posting of the log at an index.
-struct Transaction {
-    id: Uuid,
-    log: usize,
-    posting: Posting,
+#[derive(Default)]
+struct Transactions {
+    ids: Vec<Uuid>,
+    users: Vec<Uuid>,
+    tradings: Vec<Uuid>,
+    accounts: Vec<Uuid>,
+    times: Vec<DateTime<Utc>>,
+    directions: Vec<&'static str>,
+    reasons: Vec<String>,
+    amounts: Vec<MoneyColumn>,
+    balances: Vec<MoneyColumn>,
+    prices: Vec<Option<PriceColumn>>,
+    quotes: Vec<Option<String>>,
+    fees: Vec<Option<MoneyColumn>>,
+    orders: Vec<Option<String>>,
+    sequences: Vec<i64>,
+    event_ids: Vec<String>,
+    logs: Vec<Uuid>,
+    info: Vec<Value>,
 }
 
-impl Log {
-    fn order_id(&self) -> Option<&str> {
-        self.entry.order.as_ref().map(OrderId::as_str)
+impl Logs {
+    fn push(&mut self, booked: &Booked, claim: &Claim) -> Result<()> {
+        let entry = &booked.entry;
+        let time = entry.event_time.context("an event without a time")?;
+
+        self.ids.push(booked.log);
+        self.users.push(entry.user.0);
+        self.tradings.push(entry.trading.0);
+        self.accounts.push(entry.sub_account.map(|id| id.0));
+        self.singles.push(match booked.postings[..] {
+            [posting] => Some(posting),
+            _ => None,
+        });
+        self.postings.push(i16::try_from(booked.postings.len())?);
+        self.times.push(time);
+        self.types.push(entry.log_type.clone());
+        self.sources.push(entry.source.as_str());
+        self.orders.push(order_id(entry));
+        self.event_ids.push(claim.event_id.clone());
+        self.hashes.push(claim.content_hash.to_vec());
+        self.numbers.push(i64::try_from(claim.stream_seq)?);
+        self.messages.push(entry.message.clone());
+        self.info.push(Value::Object(entry.info.clone()));
+        Ok(())
     }
+}
+
+impl Transactions {
+    fn push(&mut self, booked: &Booked, claim: &Claim) -> Result<()> {
+        let entry = &booked.entry;
+        let time = entry.event_time.context("an event without a time")?;
+
+        for (id, posting) in booked.postings.iter().zip(&booked.effect.postings) {
+            let quote = posting.quote.as_ref();
+
+            self.ids.push(*id);
+            self.users.push(entry.user.0);
+            self.tradings.push(entry.trading.0);
+            self.accounts.push(posting.account.0);
+            self.times.push(time);
+            self.directions.push(posting.direction.as_str());
+            self.reasons.push(posting.reason.clone());
+            self.amounts.push(MoneyColumn(posting.amount));
+            self.balances.push(MoneyColumn(posting.closing_balance));
+            self.prices.push(posting.price.clone().map(PriceColumn));
+            self.quotes.push(quote.map(ToString::to_string));
+            self.fees.push(posting.fee.map(MoneyColumn));
+            self.orders.push(order_id(entry));
+            self.sequences.push(posting.sequence);
+            self.event_ids.push(claim.event_id.clone());
+            self.logs.push(booked.log);
+            self.info.push(Value::Object(entry.info.clone()));
+        }
+        Ok(())
+    }
+}
+
+fn order_id(entry: &Entry) -> Option<String> {
+    entry.order.as_ref().map(ToString::to_string)
 }
 
 /// Returns one value of each row, to bind as an array for `UNNEST`.
@@ -66,59 +144,34 @@ pub(super) fn values<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec
 
 impl Rows {
     pub(super) fn len(&self) -> usize {
-        self.logs.len()
+        self.logs.ids.len()
     }
 
     /// Adds the rows of an event.
     pub(super) fn push(&mut self, booked: Booked) -> Result<()> {
-        let Booked {
-            entry,
-            effect,
-            log,
-            postings,
-        } = booked;
-        let claim = entry.claim.clone().context("an event without a claim")?;
+        let entry = &booked.entry;
+        let claim = entry.claim.as_ref().context("an event without a claim")?;
+        self.users.insert(entry.user.0);
+        self.tradings.insert(entry.trading.0);
         self.keys.extend(entry.keys());
         self.named.extend(entry.accounts().iter().map(|id| id.0));
-        self.orders.push(&entry, &effect)?;
-        for account in effect.accounts {
+
+        self.logs.push(&booked, claim)?;
+        self.transactions.push(&booked, claim)?;
+        self.orders.push(entry, &booked.effect)?;
+        for account in booked.effect.accounts {
             self.ends.insert(account.id, account);
         }
-
-        let single = match postings[..] {
-            [posting] => Some(posting),
-            _ => None,
-        };
-        let count = i16::try_from(postings.len())?;
-        let legs = postings.into_iter().zip(effect.postings);
-        self.transactions
-            .extend(legs.map(|(id, posting)| Transaction {
-                id,
-                log: self.logs.len(),
-                posting,
-            }));
-
-        self.logs.push(Log {
-            id: log,
-            event_id: claim.event_id,
-            hash: claim.content_hash.to_vec(),
-            number: i64::try_from(claim.stream_seq)?,
-            time: entry.event_time.context("an event without a time")?,
-            posting: single,
-            postings: count,
-            info: Value::Object(entry.info.clone()),
-            entry,
-        });
         Ok(())
     }
 
-    pub(super) async fn write(self, connection: &mut PgConnection, key: LaneKey) -> Result<()> {
+    pub(super) async fn write(&self, connection: &mut PgConnection, key: LaneKey) -> Result<()> {
         lanes::lock(connection, key).await?;
         dead_letters::waiting_keys(connection, key, self.keys.clone()).await?;
 
         self.claim(connection, key.stream.name()).await?;
         let timestamp = self.lock(connection).await?;
-        if !self.transactions.is_empty() {
+        if !self.transactions.ids.is_empty() {
             self.insert_transactions(connection, timestamp).await?;
         }
         self.insert_logs(connection, timestamp).await?;
@@ -127,7 +180,7 @@ impl Rows {
         }
         self.orders.write(connection, timestamp).await?;
 
-        let last = self.logs.last().map_or(0, |log| log.number);
+        let last = self.logs.numbers.last().copied().unwrap_or(0);
         let to = lanes::Move {
             cursor: u64::try_from(last)?,
             fingerprint: None,
@@ -143,11 +196,11 @@ impl Rows {
              SELECT *, 'applied' FROM UNNEST($1::uuid[], $2::text[], $3::bytea[], $4::text[], $5::bigint[]) \
              ON CONFLICT DO NOTHING RETURNING user_id, event_id",
         )
-        .bind(values(&self.logs, |log| log.entry.user.0))
-        .bind(values(&self.logs, |log| log.event_id.as_str()))
-        .bind(values(&self.logs, |log| log.hash.as_slice()))
+        .bind(&self.logs.users)
+        .bind(&self.logs.event_ids)
+        .bind(&self.logs.hashes)
         .bind(vec![stream; self.len()])
-        .bind(values(&self.logs, |log| log.number))
+        .bind(&self.logs.numbers)
         .fetch_all(connection)
         .await?;
         Ok(())
@@ -162,13 +215,9 @@ impl Rows {
         .bind(Vec::from_iter(self.named.iter().copied()))
         .fetch_all(&mut *connection)
         .await?;
-
-        let entries = self.logs.iter().map(|log| &log.entry);
-        let (users, tradings): (BTreeSet<Uuid>, BTreeSet<Uuid>) =
-            entries.map(|entry| (entry.user.0, entry.trading.0)).unzip();
         let rows = sqlx::query(PARTIES)
-            .bind(Vec::from_iter(users))
-            .bind(Vec::from_iter(tradings))
+            .bind(Vec::from_iter(self.users.iter().copied()))
+            .bind(Vec::from_iter(self.tradings.iter().copied()))
             .fetch_all(connection)
             .await?;
         let now = rows.last().context("a timestamp")?;
@@ -181,7 +230,6 @@ impl Rows {
         timestamp: DateTime<Utc>,
     ) -> Result<()> {
         let rows = &self.transactions;
-        let log = |row: &Transaction| &self.logs[row.log];
         sqlx::query(
             "INSERT INTO transactions (timestamp, id, user_id, trading_id, sub_account_id, event_time, direction, \
              reason, amount, closing_balance, price, quote_symbol, fee, order_id, sequence, event_id, trading_log_id, info) \
@@ -190,23 +238,23 @@ impl Rows {
              $15::bigint[], $16::text[], $17::uuid[], $18::jsonb[])",
         )
         .bind(timestamp)
-        .bind(values(rows, |row| row.id))
-        .bind(values(rows, |row| log(row).entry.user.0))
-        .bind(values(rows, |row| log(row).entry.trading.0))
-        .bind(values(rows, |row| row.posting.account.0))
-        .bind(values(rows, |row| log(row).time))
-        .bind(values(rows, |row| row.posting.direction.as_str()))
-        .bind(values(rows, |row| row.posting.reason.as_str()))
-        .bind(values(rows, |row| MoneyColumn(row.posting.amount)))
-        .bind(values(rows, |row| MoneyColumn(row.posting.closing_balance)))
-        .bind(values(rows, |row| row.posting.price.clone().map(PriceColumn)))
-        .bind(values(rows, |row| row.posting.quote.as_ref().map(Asset::as_str)))
-        .bind(values(rows, |row| row.posting.fee.map(MoneyColumn)))
-        .bind(values(rows, |row| log(row).order_id()))
-        .bind(values(rows, |row| row.posting.sequence))
-        .bind(values(rows, |row| log(row).event_id.as_str()))
-        .bind(values(rows, |row| log(row).id))
-        .bind(values(rows, |row| &log(row).info))
+        .bind(&rows.ids)
+        .bind(&rows.users)
+        .bind(&rows.tradings)
+        .bind(&rows.accounts)
+        .bind(&rows.times)
+        .bind(&rows.directions)
+        .bind(&rows.reasons)
+        .bind(&rows.amounts)
+        .bind(&rows.balances)
+        .bind(&rows.prices)
+        .bind(&rows.quotes)
+        .bind(&rows.fees)
+        .bind(&rows.orders)
+        .bind(&rows.sequences)
+        .bind(&rows.event_ids)
+        .bind(&rows.logs)
+        .bind(&rows.info)
         .execute(connection)
         .await?;
         Ok(())
@@ -229,20 +277,20 @@ impl Rows {
              event_id, message, info, drift)",
         )
         .bind(timestamp)
-        .bind(values(logs, |log| log.id))
-        .bind(values(logs, |log| log.entry.user.0))
-        .bind(values(logs, |log| log.entry.trading.0))
-        .bind(values(logs, |log| log.entry.sub_account.map(|id| id.0)))
-        .bind(values(logs, |log| log.posting))
-        .bind(values(logs, |log| log.postings))
-        .bind(values(logs, |log| log.time))
-        .bind(values(logs, |log| log.entry.log_type.as_str()))
-        .bind(values(logs, |log| log.entry.source.as_str()))
-        .bind(values(logs, Log::order_id))
-        .bind(values(logs, |log| log.event_id.as_str()))
-        .bind(values(logs, |log| log.entry.message.as_str()))
-        .bind(values(logs, |log| &log.info))
-        .bind(vec![None::<&str>; logs.len()])
+        .bind(&logs.ids)
+        .bind(&logs.users)
+        .bind(&logs.tradings)
+        .bind(&logs.accounts)
+        .bind(&logs.singles)
+        .bind(&logs.postings)
+        .bind(&logs.times)
+        .bind(&logs.types)
+        .bind(&logs.sources)
+        .bind(&logs.orders)
+        .bind(&logs.event_ids)
+        .bind(&logs.messages)
+        .bind(&logs.info)
+        .bind(vec![None::<&str>; self.len()])
         .execute(connection)
         .await?;
         Ok(())
