@@ -1,10 +1,19 @@
-//! Checks of the books after a load of balance events, each of which is one posting and one trading log.
+//! Checks of the books after a load of events. Each balance event is one posting and one trading log.
 
 use anyhow::{Result, ensure};
 use indicatif::ProgressBar;
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// Returns the number of events in the balances.
+/// The rows of a load in the books.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BookedRows {
+    /// The number of postings.
+    pub postings: u64,
+    /// The number of trading logs.
+    pub logs: u64,
+}
+
+/// Returns the number of postings in the balances, which is that of balance events.
 ///
 /// # Errors
 /// When the database fails.
@@ -24,11 +33,24 @@ pub async fn count_rows(pool: &PgPool, table: &str) -> Result<u64> {
     Ok(u64::try_from(count)?)
 }
 
-/// Checks that balances, postings and trading logs hold exactly `events` events and that there is no dead letter.
+/// Checks that balances, postings and trading logs hold exactly `events` balance events and that there is no dead letter.
 ///
 /// # Errors
 /// When they do not, or the database fails.
 pub async fn check_books(pool: &PgPool, events: u64) -> Result<()> {
+    let expected = BookedRows {
+        postings: events,
+        logs: events,
+    };
+    check_rows(pool, expected).await
+}
+
+/// Checks that balances, postings and trading logs hold exactly these rows and that there is no dead letter.
+///
+/// # Errors
+/// When they do not, or the database fails.
+pub async fn check_rows(pool: &PgPool, expected: BookedRows) -> Result<()> {
+    let BookedRows { postings, logs } = expected;
     let found = [
         booked_events(pool).await?,
         count_rows(pool, "transactions").await?,
@@ -36,8 +58,8 @@ pub async fn check_books(pool: &PgPool, events: u64) -> Result<()> {
         count_rows(pool, "dead_letters").await?,
     ];
     ensure!(
-        found == [events, events, events, 0],
-        "of {events} events the books hold (balances, postings, logs, dead letters) {found:?}"
+        found == [postings, postings, logs, 0],
+        "instead of {postings} postings and {logs} logs the books hold (balances, postings, logs, dead letters) {found:?}"
     );
     Ok(())
 }

@@ -1,11 +1,12 @@
 //! Shared by the development programs of Tiris Backend: starting services of this build, a REST client, publishing
-//! events, numbered users, checks of the books, terminal output.
+//! events, numbered users and orders, checks of the books, terminal output.
 //!
 //! Must not know: what a program does with all this.
 
 mod api_client;
 mod api_server;
 mod books;
+mod order_flow;
 mod population;
 mod publish;
 mod service;
@@ -15,7 +16,8 @@ mod token;
 
 pub use api_client::ApiClient;
 pub use api_server::ApiServer;
-pub use books::{booked_events, check_books, count_rows, verify_books};
+pub use books::{BookedRows, booked_events, check_books, check_rows, count_rows, verify_books};
+pub use order_flow::OrderFlow;
 pub use population::{EVENT_AMOUNT, EventIds, Population};
 pub use publish::PublishWindow;
 pub use service::{READY_LIMIT, Service, ready_url, run_program, service};

@@ -2,21 +2,47 @@
 
 use anyhow::Result;
 use async_nats::jetstream;
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::time::Duration;
-use tiris_tools::{EventIds, Population, PublishWindow, run_program};
+use tiris_tools::{EventIds, OrderFlow, Population, PublishWindow, run_program};
 
 const ACK_LIMIT: Duration = Duration::from_secs(20);
+
+/// What bots send.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Load {
+    /// A movement of one account after the other.
+    Movements(Population, EventIds),
+    /// Orders, from their creation to their last fill.
+    Orders(OrderFlow),
+}
+
+impl Load {
+    /// Returns the subject and payload of event `n`.
+    pub(crate) fn event(self, n: u64, at: DateTime<Utc>) -> (String, Vec<u8>) {
+        match self {
+            Self::Movements(population, ids) => population.event(n, ids, at),
+            Self::Orders(flow) => flow.event(n, at),
+        }
+    }
+
+    /// Returns the number of the user of event `n`.
+    pub(crate) const fn user_of(self, n: u64) -> u64 {
+        match self {
+            Self::Movements(population, _) => population.user_of(n % population.accounts),
+            Self::Orders(flow) => flow.user_of(n),
+        }
+    }
+}
 
 /// The events to publish, the argument of the publishing process as JSON.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Events {
     pub(crate) nats_url: String,
-    pub(crate) population: Population,
+    pub(crate) load: Load,
     pub(crate) numbers: Range<u64>,
-    pub(crate) ids: EventIds,
     /// Events a second; 0 publishes as fast as possible.
     pub(crate) rate: u64,
 }
@@ -44,7 +70,7 @@ pub(crate) async fn run(events: &str) -> Result<()> {
         if let Some(micros) = ((n - first) * 1_000_000).checked_div(events.rate) {
             tokio::time::sleep_until(begun + Duration::from_micros(micros)).await;
         }
-        let (subject, payload) = events.population.event(n, events.ids, Utc::now());
+        let (subject, payload) = events.load.event(n, Utc::now());
         window.publish(subject, payload).await?;
     }
     window.finish().await

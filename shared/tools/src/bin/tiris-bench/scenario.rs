@@ -1,6 +1,7 @@
 //! The scenarios, one per file.
 
 mod backlog;
+mod fills;
 mod growth;
 mod history;
 mod latency;
@@ -38,6 +39,8 @@ pub(crate) enum Scenario {
     S9,
     /// Start time, memory, program size
     S10,
+    /// A backlog of orders, locked, filled in two parts and released
+    Fills,
     /// A backlog with 24 months of history
     H24,
     /// The cost of logging and metrics
@@ -57,6 +60,7 @@ impl Scenario {
             Self::S8 => logs::run(bench).await,
             Self::S9 => portal::run(bench).await,
             Self::S10 => start::run(bench).await,
+            Self::Fills => fills::run(bench).await,
             Self::H24 => history::run(bench).await,
             Self::Overhead => overhead::run(bench).await,
         }

@@ -1,10 +1,10 @@
 //! The context of a scenario, its outcome, and a site: a database with a broker.
 
 use crate::figure::{Curve, Line};
-use crate::publish::Events;
+use crate::publish::{Events, Load};
 use crate::sizes::Sizes;
 use crate::stage::{Database, Stage};
-use crate::worker::{self, Drained};
+use crate::worker::{self, Backlog, Drained};
 use anyhow::{Result, ensure};
 use tiris_testing::{NatsServer, View};
 use tiris_tools::{EventIds, Population};
@@ -75,12 +75,7 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) async fn open(stage: &Stage, population: Population) -> Result<Self> {
         let database = stage.database(population).await?;
-        let nats = stage.nats().await?;
-        // A worker declares the streams when it starts.
-        let mut worker = worker::launch(stage, &database, &nats, "warn")?;
-        worker.wait_until_ready().await?;
-        worker.stop().await?;
-
+        let nats = start_broker(stage, &database).await?;
         Ok(Self {
             database,
             nats,
@@ -93,9 +88,8 @@ impl Site {
     pub(crate) async fn publish(&mut self, count: u64, ids: EventIds, rate: u64) -> Result<()> {
         let events = Events {
             nats_url: self.nats.url(),
-            population: self.population,
+            load: Load::Movements(self.population, ids),
             numbers: self.events..self.events + count,
-            ids,
             rate,
         };
         events.publish().await?;
@@ -112,14 +106,32 @@ impl Site {
         log: &str,
     ) -> Result<Drained> {
         self.publish(count, ids, 0).await?;
-        worker::drain(stage, &self.database, &self.nats, self.events, log).await
+        let backlog = Backlog {
+            events: count,
+            postings: count,
+        };
+        worker::drain(stage, &self.database, &self.nats, backlog, log).await
     }
 
     /// Checks the books, then removes the database and the broker, so that the disk does not fill.
-    pub(crate) async fn check_and_close(mut self, stage: &Stage) -> Result<()> {
+    pub(crate) async fn check_and_close(self, stage: &Stage) -> Result<()> {
         self.database.check(self.events).await?;
-        self.nats.stop().await?;
-        tokio::fs::remove_dir_all(self.nats.store()).await?;
+        remove_broker(self.nats).await?;
         stage.drop(self.database).await
     }
+}
+
+/// Starts a broker with the streams, which a worker declares when it starts.
+pub(crate) async fn start_broker(stage: &Stage, database: &Database) -> Result<NatsServer> {
+    let nats = stage.nats().await?;
+    let mut worker = worker::launch(stage, database, &nats, "warn")?;
+    worker.wait_until_ready().await?;
+    worker.stop().await?;
+    Ok(nats)
+}
+
+/// Stops a broker and deletes its streams.
+pub(crate) async fn remove_broker(mut nats: NatsServer) -> Result<()> {
+    nats.stop().await?;
+    Ok(tokio::fs::remove_dir_all(nats.store()).await?)
 }

@@ -37,7 +37,7 @@ macro_rules! sizes {
 sizes! {
     repeat, "BENCH_REPEAT", "COUNT", 1..=99, 3, 5, "Repetitions of each measurement";
     events, "BENCH_EVENTS", "COUNT", 1_000.., 100_000, 200_000,
-        "Events of a backlog (S1, S2; half of them in S4, H24 and OVERHEAD)";
+        "Events of a backlog (S1, S2, FILLS; half of them in S4, H24 and OVERHEAD)";
     stored, "BENCH_STORED", "COUNT", 1_000.., 600_000, 20_000_000, "Rows stored before events are written (S4)";
     waiting, "BENCH_WAITING", "COUNT", 1_000.., 400_000, 1_000_000, "Events waiting after an outage (S5)";
     paged, "BENCH_PAGED", "COUNT", 2_000.., 300_000, 1_000_000, "Rows of the account whose pages are read (S7)";

@@ -75,17 +75,22 @@ impl Stage {
 
     /// Creates a database with these users.
     pub(crate) async fn database(&self, population: Population) -> Result<Database> {
+        let database = self.empty_database().await?;
+        population.create(&database.pool).await?;
+        Ok(database)
+    }
+
+    /// Creates a migrated database without users.
+    pub(crate) async fn empty_database(&self) -> Result<Database> {
         let name = format!("bench_{}", self.number());
         create_database(&self.admin, &name, TEMPLATE).await?;
 
         let url = self.postgres.url(&name);
-        let database = Database {
+        Ok(Database {
             pool: pool(&url)?,
             name,
             url,
-        };
-        population.create(&database.pool).await?;
-        Ok(database)
+        })
     }
 
     pub(crate) async fn drop(&self, database: Database) -> Result<()> {

@@ -4,11 +4,20 @@ use crate::environment::memory_kib;
 use crate::figure::per_second;
 use crate::stage::{Database, Stage};
 use anyhow::{Context, Result, ensure};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 use tiris_testing::{NatsServer, local_http_client};
 use tiris_tools::{READY_LIMIT, Service, Stall, booked_events, count_rows};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The events that wait in a stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Backlog {
+    pub(crate) events: u64,
+    /// The number of postings that they become.
+    pub(crate) postings: u64,
+}
 
 /// The measurements of a worker that emptied a stream.
 #[derive(Clone, Debug, Default)]
@@ -22,7 +31,7 @@ pub(crate) struct Drained {
     pub(crate) connections: u64,
     /// The peak of resident memory.
     pub(crate) peak_kib: Option<u64>,
-    /// The number of committed events after so many milliseconds.
+    /// The number of committed postings after so many milliseconds.
     pub(crate) course: Vec<(u64, u64)>,
 }
 
@@ -49,23 +58,29 @@ pub(crate) fn launch(
     })
 }
 
-/// Starts a worker and waits until `events` are in the books.
+/// Starts a worker and waits until the backlog is in the books.
 pub(crate) async fn drain(
     stage: &Stage,
     database: &Database,
     nats: &NatsServer,
-    events: u64,
+    backlog: Backlog,
     log: &str,
 ) -> Result<Drained> {
     let before = booked_events(&database.pool).await?;
     let mut worker = launch(stage, database, nats, log)?;
     let mut drained = Drained {
-        events: events - before,
+        events: backlog.events,
         course: vec![(0, 0)],
         ..Drained::default()
     };
 
-    follow(&worker, database, before, &mut drained).await?;
+    follow(
+        &worker,
+        database,
+        before..before + backlog.postings,
+        &mut drained,
+    )
+    .await?;
     drained.time = consuming_time(database).await?;
     drained.batch = mean_batch(&worker).await?;
     drained.peak_kib = memory_kib(worker.process.pid(), "VmHWM");
@@ -73,20 +88,21 @@ pub(crate) async fn drain(
     Ok(drained)
 }
 
-/// Polls until all events are in the books.
+/// Polls until the number of postings in the books has reached the end of a range.
 async fn follow(
     worker: &Service,
     database: &Database,
-    before: u64,
+    postings: Range<u64>,
     drained: &mut Drained,
 ) -> Result<()> {
+    let expected = postings.end - postings.start;
     let begun = Instant::now();
     let mut stall = Stall::default();
     let mut done = 0;
 
-    while done < drained.events {
+    while done < expected {
         tokio::time::sleep(POLL_INTERVAL).await;
-        let now = booked_events(&database.pool).await? - before;
+        let now = booked_events(&database.pool).await? - postings.start;
         if now > done {
             done = now;
             let millis = u64::try_from(begun.elapsed().as_millis())?;
@@ -101,9 +117,8 @@ async fn follow(
             .with_context(|| worker.process.log_tail())?;
     }
     ensure!(
-        done == drained.events,
-        "{done} events in the books instead of {}",
-        drained.events
+        done == expected,
+        "{done} postings in the books instead of {expected}"
     );
     Ok(())
 }

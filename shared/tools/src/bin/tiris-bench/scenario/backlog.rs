@@ -2,10 +2,11 @@
 
 use crate::figure::{Line, Samples, THOUSAND, Target, Unit};
 use crate::limit;
+use crate::publish::Load;
 use crate::site::{Bench, LOG, ONE, Outcome};
 use crate::worker::Drained;
 use anyhow::Result;
-use tiris_tools::Population;
+use tiris_tools::{EventIds, Population};
 
 /// Minimum rate relative to the limit, in thousandths.
 const LEAST_OF_LIMIT: u64 = 800;
@@ -70,10 +71,12 @@ async fn add_limits(
     let batch = drained.batch.max(1);
     let connections = u32::try_from(drained.connections.max(1))?;
 
+    let load = Load::Movements(population, EventIds::Ordered);
+
     let database = bench.stage.database(population).await?;
-    let limit = limit::rate(&database, population, 0..events, batch, connections).await?;
+    let limit = limit::rate(&database, load, 0..events, batch, connections).await?;
     all.limits.add(limit);
-    let single = limit::rate(&database, population, events..end, 1, 1).await?;
+    let single = limit::rate(&database, load, events..end, 1, 1).await?;
     all.singles.add(single);
 
     database.check(end).await?;
