@@ -52,7 +52,7 @@ BEGIN
         PERFORM set_money_types_of(names[index]::regclass, money, price);
         EXECUTE format('ALTER TABLE transactions ATTACH PARTITION %I %s', names[index], bounds[index]);
         EXECUTE format('ANALYZE %I', names[index]);
-        RAISE INFO 'rewrote % (% of %)', names[index], index, array_length(names, 1);
+        RAISE NOTICE 'rewrote % (% of %)', names[index], index, array_length(names, 1);
     END LOOP;
     PERFORM make_account_views();
 END $$;
@@ -74,18 +74,18 @@ BEGIN
     PERFORM set_compression_age(NULL);
     FOR index IN 1 .. total LOOP
         EXECUTE format('SELECT %s.decompress_chunk($1)', timescale_schema()) USING compressed[index];
-        RAISE INFO 'decompressed % (% of %)', compressed[index], index, total;
+        RAISE NOTICE 'decompressed % (% of %)', compressed[index], index, total;
     END LOOP;
 
     ALTER TABLE transactions SET (timescaledb.enable_columnstore = false);
-    RAISE INFO 'rewriting all chunks';
+    RAISE NOTICE 'rewriting all chunks';
     PERFORM set_money_types_of('transactions', money, price);
     ALTER TABLE transactions SET (timescaledb.enable_columnstore = true,
         timescaledb.segmentby = 'user_id, trading_id, sub_account_id', timescaledb.orderby = 'timestamp DESC, id DESC');
 
     FOR index IN 1 .. total LOOP
         EXECUTE format('SELECT %s.compress_chunk($1)', timescale_schema()) USING compressed[index];
-        RAISE INFO 'compressed % (% of %)', compressed[index], index, total;
+        RAISE NOTICE 'compressed % (% of %)', compressed[index], index, total;
     END LOOP;
     PERFORM set_compression_age(age);
     PERFORM make_account_aggregates();

@@ -37,6 +37,10 @@ UPDATE dead_letters SET user_id = NULL
 WHERE class = 'malformed' AND user_id IS NOT NULL AND user_of_subject(subject) IS NULL;
 DROP FUNCTION user_of_subject;
 
+-- They hold up their whole trading, so they do not wait for the next of the tries that were hours apart.
+UPDATE dead_letters SET next_attempt_at = least(next_attempt_at, clock_timestamp())
+WHERE status = 'open' AND next_attempt_at > clock_timestamp();
+
 CREATE INDEX dead_letters_accounts ON dead_letters USING gin (accounts) WITH (fastupdate = off) WHERE blocks;
 CREATE INDEX dead_letters_of_whole_tradings ON dead_letters (stream, lane, user_id, trading_id)
     WHERE blocks AND accounts IS NULL;

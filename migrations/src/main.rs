@@ -14,6 +14,10 @@ use std::time::Duration;
 use tiris_migrations::HistoryKind;
 use tracing_subscriber::EnvFilter;
 
+/// The notices of PostgreSQL are the progress of long migrations.
+const LOG_FILTER: &str =
+    "warn,tiris_migrate=info,tiris_migrations=info,sqlx::postgres::notice=info";
+
 #[tokio::main]
 async fn main() -> ExitCode {
     // With two TLS providers in one process rustls has no default; an error means that one is installed already.
@@ -21,8 +25,7 @@ async fn main() -> ExitCode {
         .install_default()
         .is_err();
 
-    let filter = EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| EnvFilter::new("warn,tiris_migrate=info,tiris_migrations=info"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOG_FILTER));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(stderr)

@@ -7,7 +7,7 @@ use sqlx::postgres::PgConnection;
 use sqlx::types::Json;
 use std::collections::BTreeMap;
 use tiris_domain::ids::AccountId;
-use tiris_domain::ledger::{Effect, HoldKey, Order, Pair};
+use tiris_domain::ledger::{Effect, Held, HoldKey, Order, Pair};
 use tiris_domain::money::Money;
 use tiris_domain::states::State;
 use tiris_store::ledger::Entry;
@@ -19,8 +19,15 @@ use uuid::Uuid;
 pub(super) struct Orders {
     /// By row, with the owner.
     orders: BTreeMap<Uuid, (Uuid, Order)>,
-    /// The amount, and the event that changed the hold first.
-    holds: BTreeMap<(AccountId, HoldKey), (Money, Option<String>)>,
+    holds: BTreeMap<(AccountId, HoldKey), HoldState>,
+}
+
+/// The last state of a hold.
+struct HoldState {
+    trading: Uuid,
+    held: Held,
+    /// The event that changed it first.
+    event_id: Option<String>,
 }
 
 impl Orders {
@@ -33,8 +40,12 @@ impl Orders {
         let event_id = entry.claim.as_ref().map(|claim| &claim.event_id);
         for hold in &effect.holds {
             let state = self.holds.entry((hold.account, hold.key.clone()));
-            let state = state.or_insert_with(|| (hold.amount, event_id.cloned()));
-            state.0 = hold.amount;
+            let state = state.or_insert_with(|| HoldState {
+                trading: entry.trading.0,
+                held: hold.held,
+                event_id: event_id.cloned(),
+            });
+            state.held = hold.held;
         }
         Ok(())
     }
@@ -52,7 +63,7 @@ impl Orders {
         let (gone, held): (Vec<_>, Vec<_>) = self
             .holds
             .iter()
-            .partition(|(_, (amount, _))| *amount == Money::ZERO);
+            .partition(|(_, state)| state.held.amount == Money::ZERO);
         if !gone.is_empty() {
             delete_holds(connection, &gone).await?;
         }
@@ -68,18 +79,23 @@ async fn write_orders(
     timestamp: DateTime<Utc>,
     orders: &[(&Uuid, &(Uuid, Order))],
 ) -> Result<()> {
+    let ordinals = orders
+        .iter()
+        .map(|(_, (_, order))| order.ordinal.try_into());
+    let ordinals = ordinals.collect::<Result<Vec<i16>, _>>()?;
+
     sqlx::query(
         "INSERT INTO orders (created_at, updated_at, id, user_id, trading_id, symbol, order_id, side, type, amount, price, \
          filled, quote_filled, fees, fills, status, accounts, last_lock, last_lock_account, first_event_time, \
-         last_event_time) \
+         last_event_time, ordinal) \
          SELECT $1, $1, t.id, t.user_id, t.trading_id, t.symbol, t.order_id, t.side, t.type, t.amount, t.price, \
          t.filled, t.quote_filled, t.fees, t.fills, t.status, t.accounts::uuid[], t.last_lock, t.last_lock_account, \
-         t.first_event_time, t.last_event_time \
+         t.first_event_time, t.last_event_time, t.ordinal \
          FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::numeric[], \
          $10::numeric[], $11::numeric[], $12::numeric[], $13::jsonb[], $14::int[], $15::text[], $16::text[], \
-         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[]) AS t (id, user_id, trading_id, symbol, \
+         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[], $21::smallint[]) AS t (id, user_id, trading_id, symbol, \
          order_id, side, type, amount, price, filled, quote_filled, fees, fills, status, accounts, last_lock, \
-         last_lock_account, first_event_time, last_event_time) \
+         last_lock_account, first_event_time, last_event_time, ordinal) \
          ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, symbol = excluded.symbol, side = excluded.side, \
          type = excluded.type, amount = excluded.amount, price = excluded.price, filled = excluded.filled, \
          quote_filled = excluded.quote_filled, fees = excluded.fees, fills = excluded.fills, status = excluded.status, \
@@ -106,6 +122,7 @@ async fn write_orders(
     .bind(values(orders, |(_, (_, order))| order.last_lock.map(|lock| lock.0.0)))
     .bind(values(orders, |(_, (_, order))| order.first_event_time))
     .bind(values(orders, |(_, (_, order))| order.last_event_time))
+    .bind(ordinals)
     .execute(connection)
     .await?;
     Ok(())
@@ -126,8 +143,8 @@ fn accounts(order: &Order) -> String {
     format!("{{{}}}", ids.join(","))
 }
 
-/// A hold with its last amount and the event that changed it first.
-type Hold<'a> = (&'a (AccountId, HoldKey), &'a (Money, Option<String>));
+/// A hold with its last state.
+type Hold<'a> = (&'a (AccountId, HoldKey), &'a HoldState);
 
 fn order_id<'a>(((_, key), _): &Hold<'a>) -> &'a str {
     key.order.as_ref().map_or("", |order| order.as_str())
@@ -152,17 +169,20 @@ async fn write_holds(
     holds: &[Hold<'_>],
 ) -> Result<()> {
     sqlx::query(
-        "INSERT INTO holds (sub_account_id, order_id, symbol, amount, event_id, created_at, updated_at) \
-         SELECT t.*, $6, $6 FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::numeric[], $5::text[]) AS t \
+        "INSERT INTO holds (created_at, updated_at, sub_account_id, order_id, symbol, trading_id, amount, expires_at, event_id) \
+         SELECT $1, $1, t.* FROM UNNEST($2::uuid[], $3::text[], $4::text[], $5::uuid[], $6::numeric[], $7::timestamptz[], \
+         $8::text[]) AS t \
          ON CONFLICT (sub_account_id, order_id, symbol) \
-         DO UPDATE SET amount = excluded.amount, updated_at = excluded.updated_at",
+         DO UPDATE SET amount = excluded.amount, expires_at = excluded.expires_at, updated_at = excluded.updated_at",
     )
+    .bind(timestamp)
     .bind(values(holds, |((account, _), _)| account.0))
     .bind(values(holds, order_id))
     .bind(values(holds, |((_, key), _)| symbol(key.pair.as_ref())))
-    .bind(values(holds, |(_, (amount, _))| MoneyColumn(*amount)))
-    .bind(values(holds, |(_, (_, event_id))| event_id.as_deref()))
-    .bind(timestamp)
+    .bind(values(holds, |(_, state)| state.trading))
+    .bind(values(holds, |(_, state)| MoneyColumn(state.held.amount)))
+    .bind(values(holds, |(_, state)| state.held.expires_at))
+    .bind(values(holds, |(_, state)| state.event_id.as_deref()))
     .execute(connection)
     .await?;
     Ok(())

@@ -10,19 +10,20 @@ INSERT INTO idempotency_keys AS k (user_id, method, path, key, body_hmac, status
     body = NULL, expires_at = excluded.expires_at, created_at = excluded.created_at WHERE k.expires_at <= now();
 SELECT EXISTS (SELECT FROM tradings WHERE id = :trading_id::uuid AND user_id = :user_id::uuid AND status IN ('active', 'paused')),
     (SELECT count(*) FROM sub_accounts WHERE id = ANY(ARRAY[:stock_id::uuid, :currency_id::uuid]) AND user_id = :user_id::uuid AND deleted_at IS NULL);
+SELECT o.id, o.ordinal, o.trading_id, o.symbol, o.order_id, o.side, o.type, o.amount, o.price, o.filled, o.quote_filled, o.fees, o.fills,
+    o.status, o.accounts, o.last_lock, o.last_lock_account, o.first_event_time, o.last_event_time
+    FROM orders o JOIN UNNEST(ARRAY[:trading_id::uuid], ARRAY[:n::text]) AS w (trading_id, order_id) USING (trading_id, order_id)
+    ORDER BY o.id FOR NO KEY UPDATE OF o;
 SELECT max(balance) FILTER (WHERE id = :stock_id::uuid) AS stock, max(sequence) FILTER (WHERE id = :stock_id::uuid) AS stock_sequence,
     max(balance) FILTER (WHERE id = :currency_id::uuid) AS currency, max(sequence) FILTER (WHERE id = :currency_id::uuid) AS currency_sequence
     FROM (SELECT id, user_id, trading_id, symbol, balance, locked, sequence FROM sub_accounts
     WHERE id IN (SELECT UNNEST(ARRAY[:stock_id::uuid, :currency_id::uuid]) UNION SELECT h.sub_account_id FROM holds h
-        JOIN UNNEST(ARRAY[:trading_id::uuid], ARRAY[:n::text]) AS o (trading_id, order_id) USING (order_id)
-        JOIN sub_accounts s ON s.id = h.sub_account_id AND s.trading_id = o.trading_id)
+        JOIN UNNEST(ARRAY[:trading_id::uuid], ARRAY[:n::text]) AS o (trading_id, order_id) USING (trading_id, order_id))
     AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE) AS locked \gset
-SELECT h.sub_account_id, h.order_id, h.symbol, h.amount FROM holds h JOIN UNNEST(ARRAY[:stock_id::uuid, :currency_id::uuid],
-    ARRAY[:n::text, :n::text]) AS w (sub_account_id, order_id) USING (sub_account_id, order_id);
-SELECT o.id, o.trading_id, o.symbol, o.order_id, o.side, o.type, o.amount, o.price, o.filled, o.quote_filled, o.fees, o.fills,
-    o.status, o.accounts, o.last_lock, o.last_lock_account, o.first_event_time, o.last_event_time
-    FROM orders o JOIN UNNEST(ARRAY[:trading_id::uuid], ARRAY[:n::text]) AS w (trading_id, order_id) USING (trading_id, order_id)
-    ORDER BY o.id FOR NO KEY UPDATE OF o;
+SELECT h.sub_account_id, h.order_id, h.symbol, h.amount, h.expires_at FROM holds h
+    JOIN UNNEST(ARRAY[:trading_id::uuid], ARRAY[:n::text]) AS o (trading_id, order_id) USING (trading_id, order_id)
+    UNION ALL SELECT h.sub_account_id, h.order_id, h.symbol, h.amount, h.expires_at FROM holds h
+    WHERE h.sub_account_id = ANY('{}'::uuid[]) AND h.order_id = '';
 SELECT max(now) AS at, gen_random_uuid() AS log FROM (
     SELECT id, NULL::uuid AS owner, status, NULL::timestamptz AS now FROM users WHERE id = ANY(ARRAY[:user_id::uuid])
     UNION ALL SELECT id, user_id, status, NULL FROM tradings WHERE id = ANY(ARRAY[:trading_id::uuid])
@@ -50,17 +51,18 @@ UPDATE sub_accounts a SET balance = n.balance, locked = n.locked, sequence = n.s
     FROM UNNEST(ARRAY[:stock_id::uuid, :currency_id::uuid], ARRAY[:stock::numeric + 0.01, :currency::numeric - 0.000101], '{0,0}'::numeric[],
     ARRAY[:stock_sequence::bigint + 1, :currency_sequence::bigint + 1]) AS n (id, balance, locked, sequence) WHERE a.id = n.id;
 INSERT INTO orders (created_at, updated_at, id, user_id, trading_id, symbol, order_id, side, type, amount, price, filled,
-    quote_filled, fees, fills, status, accounts, last_lock, last_lock_account, first_event_time, last_event_time)
+    quote_filled, fees, fills, status, accounts, last_lock, last_lock_account, first_event_time, last_event_time,
+    ordinal)
     SELECT :at::timestamptz, :at::timestamptz, t.id, t.user_id, t.trading_id, t.symbol, t.order_id, t.side, t.type, t.amount,
     t.price, t.filled, t.quote_filled, t.fees, t.fills, t.status, t.accounts::uuid[], t.last_lock, t.last_lock_account,
-    t.first_event_time, t.last_event_time
+    t.first_event_time, t.last_event_time, t.ordinal
     FROM UNNEST(ARRAY[gen_random_uuid()], ARRAY[:user_id::uuid], ARRAY[:trading_id::uuid], '{ETH/BTC}'::text[], ARRAY[:n::text],
     '{buy}'::text[], '{NULL}'::text[], '{NULL}'::numeric[], '{NULL}'::numeric[], '{0.01}'::numeric[], '{0.0001}'::numeric[],
     ARRAY['{"BTC": "0.000001"}'::jsonb], '{1}'::int[], '{partially_filled}'::text[],
     ARRAY['{' || :stock_id::text || ',' || :currency_id::text || '}'], '{NULL}'::numeric[], '{NULL}'::uuid[],
-    ARRAY[:at::timestamptz], ARRAY[:at::timestamptz]) AS t (id, user_id, trading_id, symbol, order_id, side, type, amount, price,
-    filled, quote_filled, fees, fills, status, accounts, last_lock, last_lock_account, first_event_time, last_event_time)
-    ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, symbol = excluded.symbol, side = excluded.side,
+    ARRAY[:at::timestamptz], ARRAY[:at::timestamptz], '{0}'::smallint[]) AS t (id, user_id, trading_id, symbol, order_id, side, type, amount, price,
+    filled, quote_filled, fees, fills, status, accounts, last_lock, last_lock_account, first_event_time, last_event_time,
+    ordinal) ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, symbol = excluded.symbol, side = excluded.side,
     type = excluded.type, amount = excluded.amount, price = excluded.price, filled = excluded.filled,
     quote_filled = excluded.quote_filled, fees = excluded.fees, fills = excluded.fills, status = excluded.status,
     accounts = excluded.accounts, last_lock = excluded.last_lock, last_lock_account = excluded.last_lock_account,
