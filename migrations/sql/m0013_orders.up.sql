@@ -24,7 +24,7 @@ CREATE TABLE orders (
     trading_id       uuid NOT NULL REFERENCES tradings (id),
     symbol           text NOT NULL DEFAULT '' CHECK (length(symbol) <= 129),
     order_id         text NOT NULL CHECK (length(order_id) BETWEEN 1 AND 128),
-    ordinal          smallint NOT NULL CHECK (ordinal >= 0),
+    ordinal          integer NOT NULL CHECK (ordinal >= 0),
     side             text CHECK (side IN ('buy', 'sell')),
     type             text CHECK (length(type) BETWEEN 1 AND 128),
     amount           numeric(38, 18) CHECK (amount >= 0 AND amount <> 'NaN'),

@@ -250,7 +250,6 @@ async fn one_order_shows_its_trade() {
     world.verify().await;
 }
 
-/// Inserts logs of the order `o1`, each in a batch of its own.
 #[tokio::test]
 async fn a_trade_that_says_filled_ends_its_order() {
     let world = World::start().await;
@@ -290,6 +289,7 @@ async fn the_ledger_alone_writes_the_drift_of_a_log() {
     refused.assert_details("info.drift");
 }
 
+/// Inserts logs of the order `o1`, each in a batch of its own.
 const MANY_LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, event_time, type, source, order_id) \
     SELECT gen_random_uuid(), now() - n * interval '1 second', user_id, id, now(), 'note', 'bot', 'o1' \
     FROM tradings, generate_series(1, 103) AS n WHERE id = $1";

@@ -36,7 +36,7 @@ impl Lane {
     async fn commit(&mut self, taken: usize, traces: &Traces) -> Result<Step, Interrupt> {
         let started = Instant::now();
         let items = &self.pending[..taken];
-        let mut outcome = transact_within_limit(&self.context, &self.position, items, None).await;
+        let mut outcome = transact_with_races(&self.context, &self.position, items).await;
         if let Err(Interrupt::Failed(error)) = &outcome {
             let is_the_event = may_be_the_event(error);
             if taken > 1 {
@@ -98,6 +98,27 @@ impl Lane {
             .note(&self.context, self.position.key, users)
             .await;
         Step::Committed(counts)
+    }
+}
+
+/// Attempts at a batch that loses races against other transactions, such as requests for the same new order.
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Commits `items`, again at once when another transaction was first.
+async fn transact_with_races(
+    context: &Context,
+    position: &LanePosition,
+    items: &[Item],
+) -> Result<Vec<Disposition>, Interrupt> {
+    let mut attempts = 1;
+    loop {
+        let outcome = transact_within_limit(context, position, items, None).await;
+        match &outcome {
+            Err(Interrupt::Failed(error)) if error.is_race() && attempts < ATTEMPTS_MAX => {
+                attempts += 1;
+            }
+            _ => return outcome,
+        }
     }
 }
 

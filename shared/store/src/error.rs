@@ -198,9 +198,9 @@ impl Error {
             return false;
         };
         let error = source.downcast_ref::<sqlx::Error>();
-        error
-            .and_then(sqlx::Error::as_database_error)
-            .is_some_and(is_race)
+        let database_error = error.and_then(sqlx::Error::as_database_error);
+
+        source.is::<LostRace>() || database_error.is_some_and(is_race)
     }
 
     /// Returns whether the same call may work later.
@@ -222,6 +222,17 @@ impl From<Rejected> for Error {
 impl From<Rejection> for Error {
     fn from(rejection: Rejection) -> Self {
         Self::Rejected(rejection.into())
+    }
+}
+
+/// Another transaction committed between two reads of this one.
+#[derive(Debug, thiserror::Error)]
+#[error("another transaction was first")]
+pub(crate) struct LostRace;
+
+impl From<LostRace> for Error {
+    fn from(lost: LostRace) -> Self {
+        Self::DatabaseUnavailable(Box::new(lost))
     }
 }
 

@@ -19,7 +19,7 @@ pub use cause::Cause;
 pub use claim::{ClaimState, Claims, claim_dead, claim_states};
 pub use disposition::{Applied, Batch, Disposition};
 pub use entry::{Claim, Entry, EventKey, Key, Source};
-pub use expiry::{release_expired, tradings_with_expired_holds};
+pub use expiry::{Expired, release_expired, tradings_with_expired_holds};
 pub use load::PARTIES;
 pub(crate) use load::lock;
 pub use waiting::Waiting;

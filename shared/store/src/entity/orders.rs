@@ -33,7 +33,7 @@ pub struct Model {
     pub last_lock: Option<MoneyColumn>,
     pub last_lock_account: Option<Uuid>,
     /// Its number among the orders of its id, from 0.
-    pub ordinal: i16,
+    pub ordinal: i32,
     pub first_event_time: DateTimeUtc,
     pub last_event_time: DateTimeUtc,
     #[sea_orm(column_type = "JsonBinary")]

@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::orders;
 use crate::column;
-use crate::error::{Error, Result};
+use crate::error::{Error, LostRace, Result};
 use crate::numeric::MoneyColumn;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -26,7 +26,7 @@ const ACCOUNTS_OF_ORDERS: &str = "SELECT id, user_id, trading_id, symbol, balanc
      AND deleted_at IS NULL ORDER BY id FOR NO KEY UPDATE";
 
 /// Locks and loads the orders that the entries name, then their accounts. In this order, because an order changes with
-/// every new hold for it: whoever has locked it finds all accounts with its holds.
+/// every new hold for it: a transaction that has locked the order sees all accounts with its holds.
 pub(crate) async fn lock<'a>(
     connection: &mut PgConnection,
     entries: impl Iterator<Item = &'a Entry> + Clone,
@@ -156,6 +156,12 @@ pub(super) async fn holds<'a>(
             order: row.order_id.parse().ok(),
             pair: column::pair(&row.symbol)?,
         };
+        let order = key.order.as_ref();
+        if order.is_some_and(|id| book.orders(account.trading, id).is_empty()) {
+            // Its first order and hold were committed while this transaction waited for the account.
+            return Err(LostRace.into());
+        }
+
         let held = Held {
             amount: row.amount.0,
             expires_at: row.expires_at,

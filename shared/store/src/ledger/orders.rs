@@ -21,7 +21,7 @@ use uuid::Uuid;
 #[derive(sqlx::FromRow)]
 struct OrderRow {
     id: Uuid,
-    ordinal: i16,
+    ordinal: i32,
     trading_id: Uuid,
     symbol: String,
     order_id: String,
@@ -144,7 +144,7 @@ pub(super) async fn write(
     }
 
     let ordinals = rows.iter().map(|(_, order)| convert(order.ordinal));
-    let ordinals = ordinals.collect::<Result<Vec<i16>>>()?;
+    let ordinals = ordinals.collect::<Result<Vec<i32>>>()?;
 
     sqlx::query(
         "INSERT INTO orders (created_at, updated_at, id, user_id, trading_id, symbol, order_id, side, type, amount, price, \
@@ -155,7 +155,7 @@ pub(super) async fn write(
          t.first_event_time, t.last_event_time, t.ordinal \
          FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::numeric[], \
          $10::numeric[], $11::numeric[], $12::numeric[], $13::jsonb[], $14::int[], $15::text[], $16::text[], \
-         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[], $21::smallint[]) AS t (id, user_id, trading_id, symbol, \
+         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[], $21::int[]) AS t (id, user_id, trading_id, symbol, \
          order_id, side, type, amount, price, filled, quote_filled, fees, fills, status, accounts, last_lock, \
          last_lock_account, first_event_time, last_event_time, ordinal) \
          ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, symbol = excluded.symbol, side = excluded.side, \

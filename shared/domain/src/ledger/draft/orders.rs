@@ -76,8 +76,16 @@ impl Draft<'_> {
         holds
     }
 
-    /// Returns an order to change, new if there is none. An order with a pair takes over the one without.
+    /// Returns an order that the event is about, new if there is none.
     fn order_mut(&mut self, id: &OrderId, pair: Option<&Pair>) -> &mut Order {
+        let at = self.at;
+        let order = self.drafted_order(id, pair);
+        order.see(at);
+        order
+    }
+
+    /// Returns an order to change, new if there is none. An order with a pair takes over the one without.
+    fn drafted_order(&mut self, id: &OrderId, pair: Option<&Pair>) -> &mut Order {
         let key = OrderKey {
             trading: self.trading,
             id: id.clone(),
@@ -101,7 +109,6 @@ impl Draft<'_> {
 
         let order = &mut self.effect.orders[at];
         order.key = key;
-        order.see(self.at);
         order
     }
 
@@ -234,7 +241,7 @@ impl Draft<'_> {
             .find(is_meant)
             .map(|order| order.key.clone());
         if let Some(key) = key {
-            self.order_mut(id, key.pair.as_ref()).last_lock = None;
+            self.drafted_order(id, key.pair.as_ref()).last_lock = None;
         }
         Ok(())
     }

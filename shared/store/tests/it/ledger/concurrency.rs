@@ -1,12 +1,16 @@
 //! Concurrent, rolled back and outdated batches.
 
 use crate::world::{World, outcomes, rand_seed};
-use chrono::{Duration, Utc};
+use anyhow::ensure;
+use chrono::{TimeDelta, Utc};
 use sqlx::{Postgres, Transaction};
+use std::time::Duration;
 use tiris_domain::ledger::{Command, OrderStep};
 use tiris_store::error::Result;
-use tiris_store::ledger::{Batch, apply_batch, assert_fresh};
+use tiris_store::ledger::{Batch, apply_batch, assert_fresh, release_expired};
+use tiris_testing::eventually;
 
+const LIMIT: Duration = Duration::from_secs(10);
 const WORKERS: usize = 6;
 const BATCHES: u8 = 8;
 
@@ -75,10 +79,10 @@ async fn a_batch_older_than_ten_seconds_must_be_retried() {
     let mut connection = world.pool().acquire().await.expect("connection");
     let now = Utc::now();
 
-    assert_fresh(&mut connection, now - Duration::seconds(5))
+    assert_fresh(&mut connection, now - TimeDelta::seconds(5))
         .await
         .expect("fresh");
-    let error = assert_fresh(&mut connection, now - Duration::seconds(11))
+    let error = assert_fresh(&mut connection, now - TimeDelta::seconds(11))
         .await
         .expect_err("stale");
 
@@ -107,13 +111,13 @@ async fn apply_behind(world: &World, first: Command, second: Command) -> Result<
 async fn commit_when_awaited(world: &World, open: Transaction<'_, Postgres>) {
     let waits = "SELECT EXISTS (SELECT FROM pg_stat_activity \
                  WHERE datname = current_database() AND wait_event_type = 'Lock')";
-    let mut is_awaited = false;
-    while !is_awaited {
-        is_awaited = sqlx::query_scalar(waits)
-            .fetch_one(world.pool())
-            .await
-            .expect(waits);
-    }
+    eventually("a wait for the open transaction", LIMIT, async || {
+        let is_awaited: bool = sqlx::query_scalar(waits).fetch_one(world.pool()).await?;
+        ensure!(is_awaited, "nobody waits");
+        Ok(())
+    })
+    .await
+    .expect("awaited");
     open.commit().await.expect("committed");
 }
 
@@ -147,5 +151,50 @@ async fn the_end_of_an_order_releases_a_hold_that_was_made_meanwhile() {
 
     let figures = world.figures(world.usdt).await;
     assert_eq!(figures, "1000, 0 locked, sequence 1");
+    world.assert_verified().await;
+}
+
+#[tokio::test]
+async fn a_debit_that_waits_for_the_first_lock_of_its_order_runs_again() {
+    let world = World::new().await;
+    let lock = world.lock("1000", Some("A"));
+    let debit = world.debit("1000", Some("A"));
+
+    let lost = apply_behind(&world, lock, debit.clone()).await;
+
+    assert!(lost.expect_err("the order was not there").is_race());
+    let again = world.outcome(world.event("second", 1, debit)).await;
+    assert_eq!(again, "applied");
+    assert_eq!(world.figures(world.usdt).await, "0, 0 locked, sequence 2");
+    world.assert_verified().await;
+}
+
+#[tokio::test]
+async fn a_hold_that_is_renewed_before_its_release_stays() {
+    let world = World::new().await;
+    let past = Some(Utc::now() - TimeDelta::seconds(1));
+    let future = Some(Utc::now() + TimeDelta::days(1));
+    let expired = world.lock_until("1", Some("A"), past);
+    world.outcome(world.event("expired", 1, expired)).await;
+
+    let renewed = world.lock_until("2", Some("A"), future);
+    let mut open = world.pool().begin().await.expect("begun");
+    apply_batch(
+        &mut open,
+        &[world.event("renewed", 1, renewed)],
+        rand_seed(),
+    )
+    .await
+    .expect("applied");
+    let mut upkeep = world.pool().begin().await.expect("begun");
+    let (released, ()) = tokio::join!(
+        release_expired(&mut upkeep, world.trading, 10, rand_seed()),
+        commit_when_awaited(&world, open),
+    );
+    upkeep.commit().await.expect("committed");
+
+    let released = released.expect("done").expect("one had expired");
+    assert_eq!(released.holds, 0);
+    assert_eq!(world.holds(world.usdt).await, "A: 3");
     world.assert_verified().await;
 }

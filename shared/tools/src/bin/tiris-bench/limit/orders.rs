@@ -82,7 +82,7 @@ async fn write_orders(
     let ordinals = orders
         .iter()
         .map(|(_, (_, order))| order.ordinal.try_into());
-    let ordinals = ordinals.collect::<Result<Vec<i16>, _>>()?;
+    let ordinals = ordinals.collect::<Result<Vec<i32>, _>>()?;
 
     sqlx::query(
         "INSERT INTO orders (created_at, updated_at, id, user_id, trading_id, symbol, order_id, side, type, amount, price, \
@@ -93,7 +93,7 @@ async fn write_orders(
          t.first_event_time, t.last_event_time, t.ordinal \
          FROM UNNEST($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::numeric[], \
          $10::numeric[], $11::numeric[], $12::numeric[], $13::jsonb[], $14::int[], $15::text[], $16::text[], \
-         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[], $21::smallint[]) AS t (id, user_id, trading_id, symbol, \
+         $17::numeric[], $18::uuid[], $19::timestamptz[], $20::timestamptz[], $21::int[]) AS t (id, user_id, trading_id, symbol, \
          order_id, side, type, amount, price, filled, quote_filled, fees, fills, status, accounts, last_lock, \
          last_lock_account, first_event_time, last_event_time, ordinal) \
          ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, symbol = excluded.symbol, side = excluded.side, \

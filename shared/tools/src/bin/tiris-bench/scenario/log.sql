@@ -60,7 +60,7 @@ INSERT INTO orders (created_at, updated_at, id, user_id, trading_id, symbol, ord
     '{buy}'::text[], '{NULL}'::text[], '{NULL}'::numeric[], '{NULL}'::numeric[], '{0.01}'::numeric[], '{0.0001}'::numeric[],
     ARRAY['{"BTC": "0.000001"}'::jsonb], '{1}'::int[], '{partially_filled}'::text[],
     ARRAY['{' || :stock_id::text || ',' || :currency_id::text || '}'], '{NULL}'::numeric[], '{NULL}'::uuid[],
-    ARRAY[:at::timestamptz], ARRAY[:at::timestamptz], '{0}'::smallint[]) AS t (id, user_id, trading_id, symbol, order_id, side, type, amount, price,
+    ARRAY[:at::timestamptz], ARRAY[:at::timestamptz], '{0}'::int[]) AS t (id, user_id, trading_id, symbol, order_id, side, type, amount, price,
     filled, quote_filled, fees, fills, status, accounts, last_lock, last_lock_account, first_event_time, last_event_time,
     ordinal) ON CONFLICT (id) DO UPDATE SET updated_at = excluded.updated_at, symbol = excluded.symbol, side = excluded.side,
     type = excluded.type, amount = excluded.amount, price = excluded.price, filled = excluded.filled,
