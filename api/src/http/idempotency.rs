@@ -7,7 +7,7 @@
 use super::body;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::transaction::{Tx, keep, retried};
+use super::transaction::{Tx, keep};
 use crate::state::State;
 use bytes::Bytes;
 use poem::http::{HeaderMap, Method};
@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tiris_domain::ids::UserId;
 use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
+use tiris_store::race::retried;
 
 pub(crate) const HEADER: &str = "Idempotency-Key";
 /// Longest key, in characters.

@@ -16,9 +16,7 @@ use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
 use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
-
-/// Maximum number of attempts at a transaction.
-const ATTEMPTS_MAX: u32 = 3;
+use tiris_store::race::retried;
 
 /// A transaction of a request, rolled back unless it is finished or committed.
 pub(crate) struct Tx {
@@ -162,19 +160,4 @@ pub(super) async fn keep(
 ) -> Result<()> {
     let body = serde_json::to_string(data).map_err(|error| Error::Internal(error.into()))?;
     idempotency::keep(connection, call, status, &body, booked_at).await
-}
-
-/// Repeats `attempt` after it lost a race against another transaction.
-pub(super) async fn retried<T, A, F>(attempt: A) -> Result<T>
-where
-    A: Fn() -> F,
-    F: Future<Output = Result<T>>,
-{
-    let mut attempts = 1;
-    loop {
-        match attempt().await {
-            Err(error) if attempts < ATTEMPTS_MAX && error.is_race() => attempts += 1,
-            result => return result,
-        }
-    }
 }

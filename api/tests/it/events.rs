@@ -3,6 +3,7 @@
 mod drift;
 pub(crate) mod fixtures;
 mod letters;
+mod races;
 
 use crate::events::fixtures::store_rejected;
 use crate::world::World;

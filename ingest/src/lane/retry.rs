@@ -106,18 +106,21 @@ impl Retries {
         position: &LanePosition,
     ) -> Result<Round, Interrupt> {
         // Usually nothing is due, which costs no transaction and no lock.
-        let due = first_due(context, position.key, self.after).await?;
+        let due = look(context, position.key, self.after, self.limit()).await?;
         let round = match due.letters.first() {
-            Some(first) => self.retry_from(context, position, *first).await?,
-            None => Round::Nothing,
+            Some(first) => self.retry_from(context, position, *first).await,
+            None => Ok(Round::Nothing),
         };
 
-        // Not after a failure, whose cause is searched for among the same users.
-        self.after = due.next;
-        Ok(round)
+        // The cause of a failure is searched for among the same users. When it is found and passes with time, the others have
+        // their turn meanwhile.
+        if round.is_ok() || self.limit() == 1 {
+            self.after = due.next;
+        }
+        round
     }
 
-    /// Retries the due dead letters of the next users, of which `first` is one.
+    /// Retries the due dead letters of the next users; `first` is the first of these dead letters.
     async fn retry_from(
         &self,
         context: &Context,
@@ -143,10 +146,10 @@ impl Retries {
     }
 }
 
-/// Returns the first due dead letter of the users after `after`.
-async fn first_due(context: &Context, key: LaneKey, after: Option<Uuid>) -> Result<Due> {
+/// Returns at most `limit` due dead letters of the users after `after`.
+async fn look(context: &Context, key: LaneKey, after: Option<Uuid>, limit: usize) -> Result<Due> {
     let mut connection = context.pool.acquire().await?;
-    let due = within_limit(dead_letters::due(&mut connection, key, after, 1)).await;
+    let due = within_limit(dead_letters::due(&mut connection, key, after, limit)).await;
     settle(connection, due, |_| true)
 }
 

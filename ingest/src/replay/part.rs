@@ -157,8 +157,8 @@ impl Part {
         dead_letters::insert(transaction, &refused).await
     }
 
-    /// Releases the event ids that refused events have claimed whose messages are malformed dead letters: they were no events
-    /// when they arrived, and still are none.
+    /// Releases the event ids that refused events have claimed whose messages are malformed dead letters: they claimed no id
+    /// when they arrived.
     async fn release_malformed(
         &self,
         transaction: &mut PgConnection,

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tiris_domain::states::DeadLetterClass;
 use tiris_ingest::lane::Lane;
 use tiris_store::dead_letters::{
-    Actor, Filter, Replay, ReplayOptions, discard, list, rehearse_all, replay, replay_all,
-    replay_some,
+    Actor, Filter, Replay, ReplayOptions, discard, list, rehearse_all, rehearse_one, replay,
+    replay_all, replay_some,
 };
 use tiris_store::error::{Conflict, Error};
 use uuid::Uuid;
@@ -24,7 +24,6 @@ fn alice() -> Actor {
 fn options() -> ReplayOptions {
     ReplayOptions {
         accept_user: None,
-        dry_run: false,
         by: alice(),
     }
 }
@@ -32,11 +31,7 @@ fn options() -> ReplayOptions {
 async fn replayed(world: &World, id: Uuid, options: &ReplayOptions) -> Result<Replay, Error> {
     let mut transaction = world.pool().begin().await?;
     let done = replay(&mut transaction, id, options, rand::random()).await?;
-    if options.dry_run {
-        transaction.rollback().await?;
-    } else {
-        transaction.commit().await?;
-    }
+    transaction.commit().await?;
     Ok(done)
 }
 
@@ -63,11 +58,7 @@ async fn a_dry_run_reports_what_the_replay_then_does() -> Result<()> {
     let world = World::new().await?;
     let id = dead_letter_that_applies_now(&world).await?;
 
-    let dry_run = ReplayOptions {
-        dry_run: true,
-        ..options()
-    };
-    let rehearsed = replayed(&world, id, &dry_run).await?;
+    let rehearsed = rehearse_one(world.pool(), id, &options()).await?;
 
     assert_eq!(refusal(&rehearsed), None);
     assert_eq!(rehearsed.postings.len(), 1);
@@ -188,7 +179,7 @@ async fn a_refused_replay_of_a_malformed_dead_letter_claims_no_event() -> Result
         .expect_rows("processed_events WHERE outcome <> 'applied'", 0)
         .await?;
 
-    // The same event, published rightly when it can be applied.
+    // The same event, published correctly when it can be applied.
     let mut lane = refusing_lane(&world).await?;
     world.send_all(&[world.btc_credit("9"), event]).await?;
     drain(&mut lane).await?;

@@ -1,5 +1,7 @@
 //! Unresolved events are retried by the lane in order, and later events wait behind them.
 
+mod turns;
+
 use crate::world::{Account, LANES, World, advances, drain};
 use anyhow::{Result, ensure};
 use chrono::{DateTime, Utc};

@@ -7,6 +7,7 @@ mod insert;
 mod order;
 mod queue;
 mod read;
+mod rehearse;
 mod release;
 mod replay;
 mod replay_many;
@@ -20,8 +21,9 @@ pub use read::{
     ClassCount, Letter, OldestWaiting, RECENT, count_by_class, get, list, mark_published,
     oldest_waiting, unpublished,
 };
+pub use rehearse::{rehearse, rehearse_all, rehearse_one};
 pub use release::release_malformed;
 pub use replay::{AccountChange, Replay, ReplayOptions, replay};
-pub use replay_many::{Summary, rehearse_all, replay_all, replay_some};
+pub use replay_many::{Summary, replay_all, replay_some};
 pub use resolve::{Actor, close_applied, discard, discard_all, discarded_of, lock_open_of};
 pub use retry::{Retried, give_up, retry, retry_listed};

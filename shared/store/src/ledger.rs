@@ -21,14 +21,13 @@ pub use disposition::{Applied, Batch, Disposition};
 pub use entry::{Claim, Entry, EventKey, Key, Source};
 pub use expiry::{Expired, release_expired, tradings_with_expired_holds};
 pub use load::PARTIES;
-pub(crate) use load::lock;
 pub use waiting::Waiting;
 pub use work::{Names, Origin, Work};
 
 use crate::bots;
 use crate::error::Result;
 use chrono::{DateTime, Utc};
-use load::Parties;
+use load::{Parties, lock};
 use sqlx::PgConnection;
 use tiris_domain::ids::{IdSequence, LogId, TransactionId};
 use tiris_domain::ledger::{self, Book};
@@ -126,6 +125,20 @@ pub(crate) async fn fold(
         timestamp: parties.now,
         dispositions,
     })
+}
+
+/// Locks the event ids, orders and accounts of `entries` in the order in which [`fold`] does, so that a fold of each of them
+/// waits for nothing more. A free event id becomes that of a refused event, which [`Claims::Again`] takes.
+pub(crate) async fn lock_all(connection: &mut PgConnection, entries: &[&Entry]) -> Result<Book> {
+    let dispositions = Claims::Again.take(connection, entries).await?;
+    let taken = entries
+        .iter()
+        .zip(&dispositions)
+        .filter(|(_, disposition)| disposition.is_none());
+    let taken: Vec<&Entry> = taken.map(|(entry, _)| *entry).collect();
+    claim::mark_dead(connection, &taken).await?;
+
+    lock(connection, entries.iter().copied()).await
 }
 
 fn decide(book: &mut Book, parties: &Parties, entry: &Entry, ids: &mut IdSequence) -> Disposition {

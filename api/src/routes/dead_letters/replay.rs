@@ -4,12 +4,12 @@ use super::effect::{BulkReplayed, ReplayEffect};
 use super::selection::{ReplayMany, ReplayOne};
 use super::{actor, restricted};
 use crate::routes::prelude::*;
-use tiris_store::dead_letters::{self, ReplayOptions, rehearse_all, replay_some};
+use tiris_store::dead_letters::{self, ReplayOptions, rehearse_all, rehearse_one, replay_some};
 
 /// Attempts of one request: each is a transaction, and together they must fit the time limit of a request.
 const TRIED_AT_ONCE: u32 = 200;
-/// Dead letters that one dry run tries, in one transaction that locks their accounts.
-const REHEARSED_AT_ONCE: u32 = 100;
+/// Dead letters that one dry run tries, in one transaction that locks what they change.
+const REHEARSED_AT_ONCE: u32 = 20;
 
 operation!(ReplayDeadLetter: User, General, [
     INVALID_BODY,
@@ -59,17 +59,13 @@ impl ReplayDeadLetter {
     ) -> Answer<ReplayEffect, Self> {
         let options = ReplayOptions {
             accept_user: body.0.accept_user.map(|user| user.0.0),
-            dry_run: body.0.dry_run == Some(true),
             by: actor(&caller),
         };
         if options.accept_user.is_some() && !caller.is_admin() {
             return Err(Error::AccessDenied("only an admin accepts another user's event").into());
         }
-        if options.dry_run {
-            let mut transaction = state.pool.begin().await.map_err(Error::from)?;
-            let replay =
-                dead_letters::replay(&mut transaction, id.0, &options, rand::random()).await?;
-            transaction.rollback().await.map_err(Error::from)?;
+        if body.0.dry_run == Some(true) {
+            let replay = rehearse_one(&state.pool, id.0, &options).await?;
             return Ok(Reply::done(ReplayEffect::new(replay, true)));
         }
 
@@ -93,7 +89,7 @@ impl ReplayDeadLetter {
 impl ReplayDeadLetters {
     /// Replay all dead letters that match a filter
     ///
-    /// Tries at most 200 dead letters in stream order (a dry run: 100); continue with `next_cursor`. Each one is a
+    /// Tries at most 200 dead letters in stream order (a dry run: 20); continue with `next_cursor`. Each one is a
     /// transaction of its own, so an interrupted request can be repeated, also with the same `Idempotency-Key`. Selects
     /// only the caller's own dead letters, for admins all. Those whose payload names another user than their subject are
     /// skipped and counted.
@@ -110,10 +106,9 @@ impl ReplayDeadLetters {
         let cursor = body.0.cursor;
         let options = ReplayOptions {
             accept_user: None,
-            dry_run: body.0.dry_run == Some(true),
             by: actor(&caller),
         };
-        if options.dry_run {
+        if body.0.dry_run == Some(true) {
             let _place = state.streams.replays.take(user)?;
             let rehearsed =
                 rehearse_all(&state.pool, &filter, &options, cursor, REHEARSED_AT_ONCE).await?;

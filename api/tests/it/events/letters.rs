@@ -6,9 +6,8 @@ use crate::world::book::Book;
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
 use tiris_domain::states::DeadLetterClass;
-use uuid::Uuid;
 
-const LETTERS: &str = "/v1/events/dead-letters";
+pub(super) const LETTERS: &str = "/v1/events/dead-letters";
 
 #[tokio::test]
 async fn a_dead_letter_shows_its_event_and_reason() {
@@ -338,38 +337,6 @@ async fn a_user_runs_few_replays_of_many_at_once() {
     first.data();
     second.data();
     ann.post(&replay, body(false)).await.data();
-}
-
-#[tokio::test]
-async fn a_dry_run_locks_no_dead_letter() {
-    let world = World::start().await;
-    let ann = world.user("ann").await;
-    let book = ann.book("grid", "10", "10").await;
-    let one = store_rejected(&ann, &book, 1, "4").await;
-    store_rejected(&ann, &book, 2, "5").await;
-    let bodies = [
-        (
-            format!("{LETTERS}/replay"),
-            json!({"filter": {"class": "rejected"}, "dry_run": true}),
-        ),
-        (format!("{LETTERS}/{one}/replay"), json!({"dry_run": true})),
-    ];
-
-    for (path, body) in bodies {
-        let blocked = world.lock_account(&book.currency).await;
-        let meanwhile = async {
-            world.lock_is_waited_for().await;
-            let free: Vec<(Uuid,)> = world
-                .rows("SELECT id FROM dead_letters FOR UPDATE SKIP LOCKED")
-                .await;
-            blocked.rollback().await.expect("released");
-            free
-        };
-        let (rehearsed, free) = tokio::join!(ann.post(&path, body), meanwhile);
-
-        rehearsed.data();
-        assert_eq!(free.len(), 2, "{path}");
-    }
 }
 
 #[tokio::test]

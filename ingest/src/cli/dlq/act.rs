@@ -9,10 +9,11 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgPool;
 use tiris_store::dead_letters::{
-    self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse_all,
-    replay_all,
+    self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse,
+    rehearse_all, replay_all,
 };
 use tiris_store::error::Error;
+use tiris_store::race::retried;
 use uuid::Uuid;
 
 /// Maximum number of dead letters in a dry run of a selection.
@@ -25,7 +26,6 @@ const REASON_CHARS_MAX: usize = 500;
 pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let options = ReplayOptions {
         accept_user: args.accept_user,
-        dry_run: args.dry_run,
         by: Actor::Operator(operator()),
     };
 
@@ -46,47 +46,59 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
             say_skipped(summary.skipped)
         }
         Some(filter) => replay_selected(pool, filter, &options, args.yes).await,
+        None if args.dry_run => rehearse_named(pool, &args.target.ids, &options).await,
         None => replay_named(pool, &args.target.ids, &options).await,
     }
 }
 
-/// Replays each dead letter in a transaction of its own. A dry run uses one for all, so that each sees the effects of those
-/// before it.
+async fn rehearse_named(
+    pool: &PgPool,
+    ids: &[Uuid],
+    options: &ReplayOptions,
+) -> anyhow::Result<()> {
+    let mut effects = Vec::with_capacity(ids.len());
+    for (effect, id) in rehearse(pool, ids, options).await?.into_iter().zip(ids) {
+        effects.push(effect.map_err(|error| unchanged(error, *id))?);
+    }
+
+    print_effects(&effects)?;
+    check_refused(&effects)?;
+    say!("nothing was changed");
+    Ok(())
+}
+
+/// Replays each dead letter in a transaction of its own.
 async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> anyhow::Result<()> {
-    let mut refused = 0;
-    let mut transaction = pool.begin().await?;
+    let mut effects = Vec::with_capacity(ids.len());
     for id in ids {
-        if !options.dry_run {
+        let replayed = retried(async || {
+            let mut transaction = pool.begin().await?;
             // First, because the replay ends with the check of its timestamp.
             let after = json!({"accept_user": options.accept_user});
             record_dead_letters(&mut transaction, "dead_letter.replay", Some(*id), after).await?;
-        }
-        let effect = dead_letters::replay(&mut transaction, *id, options, rand::random()).await;
-        let effect = effect.map_err(|error| unchanged(error, *id))?;
-        refused += usize::from(effect.refused.is_some());
-
-        if options.dry_run {
-            print_effects(&[effect])?;
-        } else {
+            let effect =
+                dead_letters::replay(&mut transaction, *id, options, rand::random()).await?;
             transaction.commit().await?;
-            print_effects(&[effect])?;
-            transaction = pool.begin().await?;
-        }
-    }
-    transaction.rollback().await?;
+            Ok(effect)
+        });
+        let effect = replayed.await.map_err(|error| unchanged(error, *id))?;
 
-    let count = ids.len();
+        print_effects(std::slice::from_ref(&effect))?;
+        effects.push(effect);
+    }
+
+    check_refused(&effects)?;
+    say!("done");
+    Ok(())
+}
+
+fn check_refused(effects: &[Replay]) -> anyhow::Result<()> {
+    let refused = effects.iter().filter(|effect| effect.refused.is_some());
+    let refused = refused.count();
     ensure!(
         refused == 0,
-        "{refused} of {count} dead letters are refused and stay open"
-    );
-    say!(
-        "{}",
-        if options.dry_run {
-            "nothing was changed"
-        } else {
-            "done"
-        }
+        "{refused} of {} dead letters are refused and stay open",
+        effects.len()
     );
     Ok(())
 }

@@ -170,7 +170,7 @@ async fn a_refused_malformed_dead_letter_claims_no_event() -> Result<()> {
     assert_eq!(done, "0 applied, 1 duplicate, 1 rejected");
     world.expect_events("dead", 0).await?;
 
-    // The event is published rightly when it can be applied.
+    // The event is published correctly when it can be applied.
     let mut lane = world.lane().await?;
     world.send_all(&[world.btc_credit("9"), event]).await?;
     drain(&mut lane).await?;

@@ -118,8 +118,10 @@ pub(super) async fn open_page(
     })
 }
 
-/// Returns the place of a dead letter of any status, to continue after it. One of another user than the owner of `filter` is
-/// no place.
+/// Returns the place of a dead letter of any status, to continue after it.
+///
+/// # Errors
+/// [`Error::InvalidValue`] when it does not exist, or belongs to another user than the owner of `filter`.
 pub(super) async fn place_of(
     connection: &mut PgConnection,
     filter: &Filter,

@@ -68,19 +68,24 @@ pub(super) fn retriable(letters: Vec<Candidate>) -> Vec<Candidate> {
     letters.into_iter().filter(can_be_retried).collect()
 }
 
-/// Returns `limit` of `letters`, in their order: the first of each user before the second of any, so that a user with many
-/// leaves room for the others. Of each user it returns the first ones, so that none is returned before another of its user.
+/// Returns `limit` of `letters`, in their order: the first of each user, by the ids of the users, before the second of any, so
+/// that a user with many leaves room for the others. Of each user it returns the first ones, so that none is returned before
+/// another of its user.
 pub(super) fn in_turns(letters: Vec<Candidate>, limit: usize) -> Vec<Candidate> {
     let mut turns: HashMap<Uuid, usize> = HashMap::new();
     let mut places = Vec::with_capacity(letters.len());
     for (at, letter) in letters.iter().enumerate() {
         let turn = turns.entry(letter.user_id).or_default();
-        places.push((*turn, at));
+        places.push((*turn, letter.user_id, at));
         *turn += 1;
     }
     places.sort_unstable();
 
-    let chosen: BTreeSet<usize> = places.into_iter().take(limit).map(|(_, at)| at).collect();
+    let chosen: BTreeSet<usize> = places
+        .into_iter()
+        .take(limit)
+        .map(|(_, _, at)| at)
+        .collect();
     let letters = letters.into_iter().enumerate();
     letters
         .filter(|(at, _)| chosen.contains(at))

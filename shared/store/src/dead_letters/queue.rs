@@ -4,7 +4,6 @@
 //! A dead letter of an earlier version stores no accounts: it holds up, and waits behind, all of its user and trading.
 
 use super::order::{Candidate, in_turns, retriable};
-use crate::by_id;
 use crate::column::values;
 use crate::error::Result;
 use crate::lanes::columns::{convert, sequences};
@@ -20,7 +19,7 @@ use uuid::Uuid;
 /// or out of attempts within a minute.
 const INSPECTED_PER_USER: i64 = 500;
 /// Users with blocking dead letters that are looked at together; the next look continues with the others.
-const USERS_MAX: i64 = 1_000;
+const USERS_MAX: i64 = 100;
 
 /// Keys as columns of SQL: a user, and an account or a trading.
 struct KeyColumns {
@@ -197,7 +196,8 @@ pub struct Due {
 
 /// Returns due dead letters of the users after `after`, at most `limit`: those whose retry time has passed, whose user is no
 /// longer disabled, or which waited behind one that no longer blocks, and those that wait behind these. Nothing of a disabled
-/// user is due. No user delays those of another: each look continues with other users, and the users of one look take turns.
+/// user is due. No user delays those of another: each look continues with the users that the one before left out, and the
+/// users of one look take turns.
 pub async fn due(
     connection: &mut PgConnection,
     key: LaneKey,
@@ -210,11 +210,16 @@ pub async fn due(
     let enabled = waiting.iter().filter(|user| !user.is_disabled);
     let enabled: Vec<Uuid> = enabled.map(|user| user.user_id).collect();
 
-    let letters = first_letters(connection, key, &enabled).await?;
-    let due = in_turns(retriable(letters), limit);
+    let letters = retriable(first_letters(connection, key, &enabled).await?);
+    let served: BTreeSet<Uuid> = letters.iter().map(|letter| letter.user_id).collect();
+    let next = match served.len() > limit {
+        true => served.into_iter().take(limit).next_back(),
+        false => next.filter(|_| is_full),
+    };
+    let due = in_turns(letters, limit);
     Ok(Due {
         letters: values(&due, |letter| letter.id),
-        next: next.filter(|_| is_full),
+        next,
     })
 }
 
@@ -280,14 +285,23 @@ async fn first_letters(
     .await?)
 }
 
-/// Returns whether an earlier dead letter blocks the dead letter `id`.
-pub(super) async fn is_behind(connection: &mut PgConnection, id: Uuid) -> Result<bool> {
-    const SQL: &str = "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
-                        AND e.user_id = d.user_id AND e.blocks AND (e.accounts && d.accounts \
-                            OR (e.trading_id = d.trading_id AND (e.accounts IS NULL OR d.accounts IS NULL))) \
-                        AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) \
-                        WHERE d.id = $1)";
-    by_id::scalar(connection, id, SQL).await
+/// Returns whether an earlier dead letter blocks the dead letter `id`; those in `closed` block nothing.
+pub(super) async fn is_behind(
+    connection: &mut PgConnection,
+    id: Uuid,
+    closed: &[Uuid],
+) -> Result<bool> {
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM dead_letters d JOIN dead_letters e ON e.stream = d.stream AND e.lane = d.lane \
+         AND e.user_id = d.user_id AND e.blocks AND (e.accounts && d.accounts \
+             OR (e.trading_id = d.trading_id AND (e.accounts IS NULL OR d.accounts IS NULL))) \
+         AND (e.stream_created_at, e.stream_seq) < (d.stream_created_at, d.stream_seq) AND e.id <> ALL($2) \
+         WHERE d.id = $1)",
+    )
+    .bind(id)
+    .bind(closed)
+    .fetch_one(connection)
+    .await?)
 }
 
 /// Moves the blocking dead letters of `stream` into the lanes of their users after a change of the number of lanes to `lanes`,

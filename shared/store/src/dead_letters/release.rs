@@ -1,5 +1,5 @@
 //! Event ids that the refused replay of a malformed dead letter gives back. Such a message claimed no id when it arrived, and
-//! the event may still be published rightly.
+//! the event may still be published correctly.
 
 use crate::column::values;
 use crate::error::Result;

@@ -9,10 +9,11 @@ use crate::error::{Conflict, Error, Result};
 use crate::ledger::{
     self, Applied, Cause, ClaimState, Claims, Disposition, Entry, Work, assert_fresh,
 };
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use tiris_domain::event::{MalformedKind, Subject};
 use tiris_domain::ids::{AccountId, TransactionId};
-use tiris_domain::ledger::Posting;
+use tiris_domain::ledger::{Book, Posting};
 use tiris_domain::money::Money;
 use tiris_domain::states::DeadLetterClass;
 use uuid::Uuid;
@@ -22,9 +23,7 @@ use uuid::Uuid;
 pub struct ReplayOptions {
     /// The user whose books an event may change although another user published it, by the word of an operator.
     pub accept_user: Option<Uuid>,
-    /// Whether the caller rolls the transaction back, because it needs the effect only.
-    pub dry_run: bool,
-    /// Recorded as the author of the replay.
+    /// The author of the replay, who is recorded.
     pub by: Actor,
 }
 
@@ -60,6 +59,8 @@ pub struct Replay {
     pub postings: Vec<(TransactionId, Posting)>,
     /// The drift of the event, to record after the commit.
     pub drift: DriftCounts,
+    /// The `timestamp` of every row that was written, for [`assert_fresh`]; `None` when the ledger was not asked.
+    booked_at: Option<DateTime<Utc>>,
 }
 
 impl Replay {
@@ -103,7 +104,7 @@ impl Replay {
 }
 
 /// Replays an open dead letter inside the caller's transaction. A refused one stays as it is. `seed` is random, for the
-/// row ids. A dry run does not lock the dead letter.
+/// row ids.
 ///
 /// # Errors
 /// [`NotFound`](Error::NotFound), also for one of another user, [`LetterNotOpen`](Conflict::LetterNotOpen), failures of the database.
@@ -115,25 +116,61 @@ pub async fn replay(
     options: &ReplayOptions,
     seed: u64,
 ) -> Result<Replay> {
-    let letter = match options.dry_run {
-        true => read::get(connection, id).await?,
-        false => read::lock(connection, id).await?,
-    };
-    options.by.check_may_close(letter.user_id)?;
-    // Afterwards, so that the status of another user's dead letter stays unknown.
-    read::check_open(Some(letter.status))?;
-    check_accepted(&letter, options.accept_user)?;
-    let work = parsed(&letter, options.accept_user);
-    let replay = Replay {
-        user: work.names().user_id,
-        publisher: letter.publisher(),
-        ..attempt(connection, &letter, work, options, seed).await?
-    };
+    let letter = read::lock(connection, id).await?;
+    let letter = Replayable::new(letter, options)?;
+    let replay = letter.attempt(connection, &[], seed).await?;
 
     if replay.refused.is_none() {
         resolve::close_replayed(connection, &[id], &options.by).await?;
     }
+    if let Some(timestamp) = replay.booked_at {
+        assert_fresh(connection, timestamp).await?;
+    }
     Ok(replay)
+}
+
+/// An open dead letter that the caller may replay.
+pub(super) struct Replayable {
+    letter: Letter,
+    work: Work,
+}
+
+impl Replayable {
+    /// # Errors
+    /// Those of [`replay`].
+    pub(super) fn new(letter: Letter, options: &ReplayOptions) -> Result<Self> {
+        options.by.check_may_close(letter.user_id)?;
+        // Afterwards, so that the status of another user's dead letter stays unknown.
+        read::check_open(Some(letter.status))?;
+        check_accepted(&letter, options.accept_user)?;
+        let work = parsed(&letter, options.accept_user);
+
+        Ok(Self { letter, work })
+    }
+
+    pub(super) const fn id(&self) -> Uuid {
+        self.letter.id
+    }
+
+    /// Returns the entry that a replay tries to book.
+    pub(super) fn entry(&self) -> Option<&Entry> {
+        let entry = self.work.entry();
+        entry.filter(|_| self.letter.code != Cause::EVENT_ID_REUSED)
+    }
+
+    /// Tries to apply the event; the dead letter stays as it is. `closed` are dead letters that count as closed.
+    pub(super) async fn attempt(
+        &self,
+        connection: &mut PgConnection,
+        closed: &[Uuid],
+        seed: u64,
+    ) -> Result<Replay> {
+        Ok(Replay {
+            user: self.work.names().user_id,
+            publisher: self.letter.publisher(),
+            ..attempt(connection, self, closed, seed).await?
+        })
+    }
 }
 
 /// Fails unless the user whose books change is the publisher, or is named by the caller.
@@ -169,50 +206,55 @@ fn parsed(letter: &Letter, accept_user: Option<Uuid>) -> Work {
 
 async fn attempt(
     connection: &mut PgConnection,
-    letter: &Letter,
-    work: Work,
-    options: &ReplayOptions,
+    Replayable { letter, work }: &Replayable,
+    closed: &[Uuid],
     seed: u64,
 ) -> Result<Replay> {
     let id = letter.id;
     if letter.code == Cause::EVENT_ID_REUSED {
         return Ok(Replay::refused(id, Cause::EventIdReused));
     }
-    if letter.code == Cause::BEHIND_UNRESOLVED && queue::is_behind(connection, id).await? {
+    if letter.code == Cause::BEHIND_UNRESOLVED && queue::is_behind(connection, id, closed).await? {
         return Ok(Replay::refused(id, Cause::BehindUnresolved));
     }
 
     match work {
-        Work::Malformed(malformed) => Ok(Replay::refused(id, Cause::Malformed(malformed))),
+        Work::Malformed(malformed) => Ok(Replay::refused(id, Cause::Malformed(malformed.clone()))),
         Work::Heartbeat(heartbeat) => {
-            bots::upsert_latest(connection, &[&heartbeat]).await?;
+            bots::upsert_latest(connection, &[heartbeat]).await?;
             Ok(Replay::without_effect(id))
         }
         Work::Entry(entry) => {
-            let replay = book(connection, id, &entry, options, seed).await?;
+            let replay = book(connection, id, entry, seed).await?;
             if replay.refused.is_some() && letter.class == DeadLetterClass::Malformed {
-                release::release(connection, &[&entry]).await?;
+                release::release(connection, &[entry]).await?;
             }
             Ok(replay)
         }
     }
 }
 
-async fn book(
+async fn book(connection: &mut PgConnection, id: Uuid, entry: &Entry, seed: u64) -> Result<Replay> {
+    let locked = ledger::lock_all(connection, &[entry]).await?;
+    let batch = ledger::fold(connection, &[entry], Claims::Again, None, seed).await?;
+    let disposition = batch.dispositions.into_iter().next();
+
+    Ok(Replay {
+        booked_at: Some(batch.timestamp),
+        ..outcome(connection, id, entry, disposition, &locked).await?
+    })
+}
+
+/// `locked` has the accounts as they were before.
+async fn outcome(
     connection: &mut PgConnection,
     id: Uuid,
     entry: &Entry,
-    options: &ReplayOptions,
-    seed: u64,
+    disposition: Option<Disposition>,
+    locked: &Book,
 ) -> Result<Replay> {
-    let accounts = lock_accounts(connection, entry).await?;
-    let batch = ledger::fold(connection, &[entry], Claims::Again, None, seed).await?;
-    if !options.dry_run {
-        assert_fresh(connection, batch.timestamp).await?;
-    }
-
-    match batch.dispositions.into_iter().next() {
-        Some(Disposition::Applied(applied)) => Ok(Replay::applied(id, applied, accounts)),
+    match disposition {
+        Some(Disposition::Applied(applied)) => Ok(Replay::applied(id, applied, unchanged(locked))),
         Some(Disposition::DeadLetter(cause)) => Ok(Replay::refused(id, cause)),
         Some(Disposition::Deferred) => Ok(Replay::refused(id, Cause::BehindUnresolved)),
         Some(Disposition::Duplicate | Disposition::Recorded) | None => {
@@ -232,14 +274,12 @@ async fn book(
     }
 }
 
-/// Locks the accounts of `entry`, and returns them as unchanged.
-async fn lock_accounts(connection: &mut PgConnection, entry: &Entry) -> Result<Vec<AccountChange>> {
-    let book = ledger::lock(connection, std::iter::once(entry)).await?;
+fn unchanged(book: &Book) -> Vec<AccountChange> {
     let unchanged = book.accounts().map(|account| AccountChange {
         account: account.id,
         symbol: account.asset.as_str().to_owned(),
         balance: (account.balance, account.balance),
         locked: (account.locked, account.locked),
     });
-    Ok(unchanged.collect())
+    unchanged.collect()
 }

@@ -1,12 +1,10 @@
 //! Replays many dead letters in stream order.
 
 use super::filter::{self, Filter};
-use super::read;
 use super::replay::{Replay, ReplayOptions, replay};
-use crate::column::values;
 use crate::error::{Conflict, Error, Result};
-use crate::ledger::{self, Entry, Work};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use crate::race::retried;
+use sqlx::PgPool;
 use uuid::Uuid;
 
 /// Dead letters read at once for a bulk replay.
@@ -27,6 +25,13 @@ pub struct Summary {
     pub effects: Vec<Replay>,
 }
 
+impl Summary {
+    pub(super) fn count(&mut self, effect: &Replay) {
+        self.tried += 1;
+        self.applied += u64::from(effect.refused.is_none());
+    }
+}
+
 /// Replays the open dead letters `filter` selects in stream order, each in its own transaction, and starts over until
 /// nothing more applies. Calls `progress` after each.
 ///
@@ -39,7 +44,6 @@ pub async fn replay_all(
     mut progress: impl FnMut(&Summary),
 ) -> Result<Summary> {
     let mut summary = Summary::default();
-    let mut connection = pool.acquire().await?;
     let mut applied_before = 0;
     let mut after = None;
     loop {
@@ -47,9 +51,11 @@ pub async fn replay_all(
             // Each pass meets them again.
             summary.skipped = 0;
         }
+        let mut connection = pool.acquire().await?;
         let page = filter::open_page(&mut connection, filter, after.as_ref(), PAGE).await?;
+        drop(connection);
         for id in page.ids {
-            replay_one(&mut connection, id, options, &mut summary).await?;
+            replay_one(pool, id, options, &mut summary).await?;
             progress(&summary);
         }
 
@@ -62,6 +68,7 @@ pub async fn replay_all(
         }
     }
 
+    let mut connection = pool.acquire().await?;
     summary.left = filter::count_open(&mut connection, filter).await?;
     Ok(summary)
 }
@@ -81,79 +88,36 @@ pub async fn replay_some(
     let mut connection = pool.acquire().await?;
     let after = filter::place_of(&mut connection, filter, after).await?;
     let page = filter::open_page(&mut connection, filter, after.as_ref(), limit).await?;
+    drop(connection);
 
     let mut summary = Summary::default();
     for id in page.ids {
-        replay_one(&mut connection, id, options, &mut summary).await?;
+        replay_one(pool, id, options, &mut summary).await?;
     }
+    let mut connection = pool.acquire().await?;
     summary.left = filter::count_open(&mut connection, filter).await?;
     Ok((summary, page.last.map(|place| place.id)))
 }
 
-/// Returns the effects that [`replay_some`] would have, without changing anything. Also returns the dead letter to continue
-/// after, `None` at the end. Locks no dead letter; the accounts are locked until it ends, because each replay sees the effects
-/// of those before it.
-///
-/// # Errors
-/// Failures of the database. [`Error::InvalidValue`] when there is no dead letter `after`.
-pub async fn rehearse_all(
-    pool: &PgPool,
-    filter: &Filter,
-    options: &ReplayOptions,
-    after: Option<Uuid>,
-    limit: u32,
-) -> Result<(Summary, Option<Uuid>)> {
-    let options = ReplayOptions {
-        dry_run: true,
-        ..options.clone()
-    };
-    let mut transaction = pool.begin().await?;
-    let after = filter::place_of(&mut transaction, filter, after).await?;
-    let page = filter::open_page(&mut transaction, filter, after.as_ref(), limit).await?;
-
-    let mut summary = Summary {
-        left: filter::count_open(&mut transaction, filter).await?,
-        ..Summary::default()
-    };
-    lock_accounts(&mut transaction, &page.ids).await?;
-    for id in page.ids {
-        match attempt(&mut transaction, id, &options).await? {
-            Attempt::Tried(effect) => {
-                summary.tried += 1;
-                summary.applied += u64::from(effect.refused.is_none());
-                summary.effects.push(effect);
-            }
-            Attempt::Skipped => summary.skipped += 1,
-            Attempt::Closed => {}
-        }
-    }
-    transaction.rollback().await?;
-    Ok((summary, page.last.map(|place| place.id)))
-}
-
-/// Locks the accounts of all these dead letters in the order in which a batch locks them. Locked one dead letter after the
-/// other, they could deadlock with a batch.
-async fn lock_accounts(connection: &mut PgConnection, ids: &[Uuid]) -> Result<()> {
-    let letters = read::get_all(connection, ids).await?;
-    let works = values(&letters, |letter| letter.work(&letter.subject));
-    let entries: Vec<&Entry> = works.iter().filter_map(Work::entry).collect();
-    ledger::lock(connection, entries.into_iter()).await?;
-    Ok(())
-}
-
 async fn replay_one(
-    connection: &mut PgConnection,
+    pool: &PgPool,
     id: Uuid,
     options: &ReplayOptions,
     summary: &mut Summary,
 ) -> Result<()> {
-    let mut transaction = connection.begin().await?;
-    match attempt(&mut transaction, id, options).await? {
-        Attempt::Tried(effect) => {
+    let attempt = retried(async || {
+        let mut transaction = pool.begin().await?;
+        let attempt = Attempt::of(replay(&mut transaction, id, options, rand::random()).await)?;
+        if let Attempt::Tried(_) = attempt {
             transaction.commit().await?;
+        }
+        Ok(attempt)
+    });
+
+    match attempt.await? {
+        Attempt::Tried(effect) => {
             effect.drift.record();
-            summary.tried += 1;
-            summary.applied += u64::from(effect.refused.is_none());
+            summary.count(&effect);
         }
         Attempt::Skipped => summary.skipped += 1,
         Attempt::Closed => summary.tried += 1,
@@ -161,8 +125,8 @@ async fn replay_one(
     Ok(())
 }
 
-/// The outcome of an attempt.
-enum Attempt {
+/// The outcome of an attempt at one of many.
+pub(super) enum Attempt {
     Tried(Replay),
     /// It is never replayed among many.
     Skipped,
@@ -170,15 +134,13 @@ enum Attempt {
     Closed,
 }
 
-async fn attempt(
-    transaction: &mut PgConnection,
-    id: Uuid,
-    options: &ReplayOptions,
-) -> Result<Attempt> {
-    match replay(transaction, id, options, rand::random()).await {
-        Ok(effect) => Ok(Attempt::Tried(effect)),
-        Err(Error::Conflict(Conflict::AcceptUserRequired)) => Ok(Attempt::Skipped),
-        Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(Attempt::Closed),
-        Err(error) => Err(error),
+impl Attempt {
+    pub(super) fn of(replay: Result<Replay>) -> Result<Self> {
+        match replay {
+            Ok(effect) => Ok(Self::Tried(effect)),
+            Err(Error::Conflict(Conflict::AcceptUserRequired)) => Ok(Self::Skipped),
+            Err(Error::Conflict(_) | Error::NotFound(_)) => Ok(Self::Closed),
+            Err(error) => Err(error),
+        }
     }
 }

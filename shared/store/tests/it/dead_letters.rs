@@ -126,7 +126,24 @@ async fn looks_continue_until_every_user_had_a_turn() {
     }
 
     assert_eq!(i64::try_from(found.len()), Ok(MANY));
-    assert_eq!(looks, 2);
+    // The last one finds no more users.
+    assert_eq!(looks, 13);
+}
+
+#[tokio::test]
+async fn a_look_at_one_dead_letter_leaves_the_next_user_to_the_next_look() {
+    let world = World::new().await;
+    let pool = world.pool();
+    let [first, second] = [1, 2].map(Uuid::from_u128);
+    insert(pool, Some(second), 3, 0).await;
+    insert(pool, Some(first), 3, 3).await;
+
+    let one = look(pool, None, 1).await;
+    let other = look(pool, one.next, 1).await;
+
+    assert_eq!(counts_by_user(pool, &one).await, [(first, 1)]);
+    assert_eq!(counts_by_user(pool, &other).await, [(second, 1)]);
+    assert_eq!(other.next, None);
 }
 
 /// Blocks that a look may read: those of the first dead letters of each user, and some for the jump to the next one. The table
