@@ -1,15 +1,29 @@
 //! Explains errors of PostgreSQL to the user of the command.
 
+use sqlx::postgres::PgDatabaseError;
+
 /// Returns the error with its causes, without the repetitions of the driver.
 #[must_use]
 pub fn words(error: &anyhow::Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.chain().skip(1).map(ToString::to_string) {
+    let mut causes = error.chain().map(message);
+    let mut text = causes.next().unwrap_or_default();
+    for cause in causes {
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
     }
     text
+}
+
+/// Returns what an error says, without the line in the source of PostgreSQL that the driver adds.
+fn message(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
+        return error.message().to_owned();
+    }
+    match error.downcast_ref::<PgDatabaseError>() {
+        Some(error) => error.message().to_owned(),
+        None => error.to_string(),
+    }
 }
 
 /// Returns advice about an error; `None` for errors without any.

@@ -19,15 +19,20 @@ const LETTERS: &str = "
         (5, 'trading.balance.updated.0.01900000-0000-7000-8000-00000000000c', 'rejected', 'SYMBOL_MISMATCH', 'replayed'))
         AS l (seq, subject, class, code, status)";
 
-/// Returns a database with the dead letters of the earlier version.
-async fn migrated() -> TestDatabase {
-    let database = TestDatabase::new().await.expect("a database");
+/// Reverts the migration and all later ones.
+async fn revert(database: &TestDatabase) {
     loop {
         let reverted = down(database.url(), Some(1)).await.expect("down");
         if reverted == [MIGRATION] {
             break;
         }
     }
+}
+
+/// Returns a database with the dead letters of the earlier version.
+async fn migrated() -> TestDatabase {
+    let database = TestDatabase::new().await.expect("a database");
+    revert(&database).await;
     run(&database, LETTERS).await;
 
     up(database.url()).await.expect("up");
@@ -49,6 +54,21 @@ async fn malformed_dead_letters_belong_to_the_user_of_their_subject() {
         );
         assert_eq!(count(&database, &of_user).await, 1, "{user}");
     }
+}
+
+#[tokio::test]
+async fn an_open_dead_letter_does_not_wait_for_a_try_that_is_hours_away() {
+    let database = TestDatabase::new().await.expect("a database");
+    revert(&database).await;
+    run(&database, LETTERS).await;
+    let hours_away =
+        "UPDATE dead_letters SET next_attempt_at = now() + interval '4 hours' WHERE stream_seq = 1";
+    run(&database, hours_away).await;
+
+    up(database.url()).await.expect("up");
+
+    let due = "dead_letters WHERE next_attempt_at <= clock_timestamp()";
+    assert_eq!(count(&database, due).await, 1);
 }
 
 #[tokio::test]

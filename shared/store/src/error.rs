@@ -194,13 +194,26 @@ impl Error {
     /// Returns whether the transaction lost a race against another one, so that it can succeed at once when it runs again.
     #[must_use]
     pub fn is_race(&self) -> bool {
-        let Self::DatabaseUnavailable(source) = self else {
-            return false;
-        };
-        let error = source.downcast_ref::<sqlx::Error>();
-        let database_error = error.and_then(sqlx::Error::as_database_error);
+        let is_lost = matches!(self, Self::DatabaseUnavailable(source) if source.is::<LostRace>());
 
-        source.is::<LostRace>() || database_error.is_some_and(is_race)
+        is_lost || self.database_error().is_some_and(is_race)
+    }
+
+    /// Returns whether the transaction took so long that its timestamp is too old to be committed.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        let code = self.database_error().and_then(DatabaseError::code);
+
+        code.is_some_and(|code| code == SERIALIZATION_FAILURE)
+    }
+
+    /// Returns the error of PostgreSQL, if it is a transient one.
+    fn database_error(&self) -> Option<&dyn DatabaseError> {
+        let Self::DatabaseUnavailable(source) = self else {
+            return None;
+        };
+
+        source.downcast_ref::<sqlx::Error>()?.as_database_error()
     }
 
     /// Returns whether the same call may work later.
@@ -239,19 +252,20 @@ impl From<LostRace> for Error {
 /// Unique indexes that only a race of two transactions violates: the same transaction succeeds when it runs again, because
 /// it sees the other's row then.
 const RACES: [&str; 2] = ["orders_key", "orders_ordinal"];
-/// Serialization failure and deadlock.
-const RACE_CODES: [&str; 2] = ["40001", "40P01"];
+const DEADLOCK: &str = "40P01";
+/// What `assert_fresh` raises.
+const SERIALIZATION_FAILURE: &str = "40001";
 
 /// SQLSTATE classes and codes of transient errors: connection failures, insufficient resources such as a full disk, operator
-/// intervention, I/O errors; lock timeout, a read-only standby.
+/// intervention, I/O errors; a transaction that took too long, lock timeout, a read-only standby.
 const TRANSIENT_CLASSES: [&str; 4] = ["08", "53", "57", "58"];
-const TRANSIENT_CODES: [&str; 3] = ["55P03", "25006", "25P03"];
+const TRANSIENT_CODES: [&str; 4] = [SERIALIZATION_FAILURE, "55P03", "25006", "25P03"];
 
 fn is_race(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
     let of_index = error.constraint().is_some_and(|name| RACES.contains(&name));
 
-    of_index || RACE_CODES.contains(&code.as_ref())
+    of_index || code == DEADLOCK
 }
 
 impl From<sqlx::Error> for Error {

@@ -5,7 +5,8 @@ use crate::error::Result;
 /// Maximum number of attempts at a transaction.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// Repeats `attempt`, a whole transaction, after it lost a race against another one, such as a deadlock.
+/// Repeats `attempt`, a whole transaction, after it lost a race against another one, such as a deadlock, or waited so long
+/// for another one that it became stale.
 ///
 /// # Errors
 /// Those of the last attempt.
@@ -17,7 +18,9 @@ where
     let mut attempts = 1;
     loop {
         match attempt().await {
-            Err(error) if attempts < ATTEMPTS_MAX && error.is_race() => attempts += 1,
+            Err(error) if attempts < ATTEMPTS_MAX && (error.is_race() || error.is_stale()) => {
+                attempts += 1;
+            }
             result => return result,
         }
     }

@@ -124,5 +124,9 @@ async fn a_rewrite_names_the_services_that_run() {
 
     let words = tiris_migrations::words(&error);
     assert!(words.contains("connected: tiris-ingest"), "{words}");
+    assert!(
+        !words.contains("at line"),
+        "of PostgreSQL's source: {words}"
+    );
     service.close().await.expect("closed");
 }
