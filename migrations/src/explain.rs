@@ -1,29 +1,27 @@
 //! Explains errors of PostgreSQL to the user of the command.
 
-use sqlx::postgres::PgDatabaseError;
-
-/// Returns the error with its causes, without the repetitions of the driver.
+/// Returns the error with its causes, without the repetitions of the driver and the line in the source of PostgreSQL that it
+/// adds.
 #[must_use]
 pub fn words(error: &anyhow::Error) -> String {
-    let mut causes = error.chain().map(message);
-    let mut text = causes.next().unwrap_or_default();
-    for cause in causes {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
+    let mut text = String::new();
+    for cause in error.chain() {
+        let of_database = match cause.downcast_ref() {
+            Some(sqlx::Error::Database(error)) => Some(error.message()),
+            _ => None,
+        };
+        let said = of_database.map_or_else(|| cause.to_string(), str::to_owned);
+
+        if text.is_empty() {
+            text = said;
+        } else if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        if of_database.is_some() {
+            break;
         }
     }
     text
-}
-
-/// Returns what an error says, without the line in the source of PostgreSQL that the driver adds.
-fn message(error: &(dyn std::error::Error + 'static)) -> String {
-    if let Some(sqlx::Error::Database(error)) = error.downcast_ref() {
-        return error.message().to_owned();
-    }
-    match error.downcast_ref::<PgDatabaseError>() {
-        Some(error) => error.message().to_owned(),
-        None => error.to_string(),
-    }
 }
 
 /// Returns advice about an error; `None` for errors without any.
