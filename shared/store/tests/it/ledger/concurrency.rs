@@ -113,7 +113,7 @@ async fn commit_when_awaited(world: &World, open: Transaction<'_, Postgres>) {
                  WHERE datname = current_database() AND wait_event_type = 'Lock')";
     eventually("a wait for the open transaction", LIMIT, async || {
         let is_awaited: bool = sqlx::query_scalar(waits).fetch_one(world.pool()).await?;
-        ensure!(is_awaited, "nobody waits");
+        ensure!(is_awaited, "no session waits");
         Ok(())
     })
     .await
