@@ -22,14 +22,12 @@ use sqlx::PgPool;
 use std::future::ready;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tiris_runtime::config::DatabaseConfig;
 use tiris_runtime::health::{self, Health};
 use tiris_runtime::{admin, database};
 use tokio_util::sync::CancellationToken;
 
-/// Idle timeout of a connection beyond the time limit of a request.
-const IDLE_MAX: Duration = Duration::from_secs(60);
 /// Longest wait for a connection to the replica, which leaves time to query the primary instead.
 const REPLICA_ACQUIRE_MAX: Duration = Duration::from_secs(1);
 /// Refused sign-ins a minute that the audit trail records.
@@ -67,8 +65,12 @@ impl App {
             .with_context(|| format!("cannot listen on TIRIS_API_LISTEN {}", settings.listen))?;
 
         let checked = Arc::clone(&providers);
-        let health = health(&pool, &streams, replica.as_ref())
+        let mut health = health(&pool, &streams, replica.as_ref())
             .with("sign_in", move || ready(checked.check(environment)));
+        if let Some(keys) = providers.keys() {
+            health =
+                health.with_optional("sign_in_keys", move || ready(keys.check(Instant::now())));
+        }
         let state = State::new(Handles {
             pool: pool.clone(),
             db: Entities::new(pool.clone()),
@@ -186,7 +188,7 @@ fn limited(acceptor: TcpAcceptor, settings: &Settings) -> LimitedAcceptor {
     LimitedAcceptor {
         acceptor,
         timeouts: Timeouts {
-            idle: settings.request_timeout + IDLE_MAX,
+            idle: settings.request_timeout + protection.idle_timeout,
             request: settings.request_timeout + protection.head_timeout,
         },
         limiter: ConnectionLimiter::new(

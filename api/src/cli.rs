@@ -27,7 +27,7 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// Print an access token for local development, and create the user if needed
     ///
-    /// Fails with TIRIS_ENV=production.
+    /// Fails outside TIRIS_ENV=dev.
     Token(Box<TokenArgs>),
     /// Manage the encryption of credentials
     #[command(subcommand)]
@@ -58,7 +58,7 @@ impl Cli {
                 println!("{}", openapi::document());
                 Ok(())
             }
-            Some(Command::Health(args)) => args.check(ADMIN_LISTEN_DEFAULT).await,
+            Some(Command::Health(args)) => args.check(ADMIN_LISTEN_DEFAULT, "API_ADMIN_URL").await,
         }
     }
 }

@@ -31,7 +31,7 @@ use tiris_runtime::crypto::{EncryptionArgs, EncryptionConfig};
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9464";
 const REQUEST_SECONDS_MAX: u32 = 300;
 const DRAIN_LEAD_SECONDS_MAX: u32 = 60;
-/// The default in production; in development it is 0, because there is no load balancer.
+/// The default outside development; in development it is 0, because there is no load balancer.
 const DRAIN_LEAD_SECONDS_DEFAULT: u32 = 5;
 
 /// Settings of `tiris-api serve`.
@@ -50,8 +50,10 @@ pub struct ServeArgs {
     #[arg(long, env = "TIRIS_DRAIN_LEAD_SECONDS", value_name = "SECONDS")]
     drain_lead_seconds: Option<String>,
     /// Web origins that may call the API from a browser, separated by commas; TIRIS_ENV=dev adds every port of localhost
-    #[arg(long, env = "TIRIS_CORS_ORIGINS", default_value = origins::DEFAULT, value_name = "ORIGINS")]
-    cors_origins: String,
+    /// [default: https:// with tiris.ai, admin.tiris.ai and docs.tiris.ai in production; with dev.tiris.ai,
+    /// admin.dev.tiris.ai and docs.dev.tiris.ai elsewhere]
+    #[arg(long, env = "TIRIS_CORS_ORIGINS", value_name = "ORIGINS")]
+    cors_origins: Option<String>,
     #[command(flatten)]
     keys: KeyArgs,
     #[command(flatten)]
@@ -120,7 +122,7 @@ impl ServeArgs {
         let drain_lead = self.drain_lead(environment, problems);
         let live = LiveSettings::new(self.nats.check_optional(environment, problems));
         let service = self.service.check(ADMIN_LISTEN_DEFAULT, problems);
-        let cors_origins = origins::parse(&self.cors_origins, environment, problems);
+        let cors_origins = origins::parse(self.cors_origins.as_deref(), environment, problems);
         let database = self.database.check(environment, problems);
         let replica = self.replica.check(database.as_ref(), environment, problems);
         let key_files = self.keys.check(environment, problems);

@@ -64,7 +64,7 @@ impl Cli {
             Command::Lanes(args) => until(&stop, lanes::run(*args)).await?,
             Command::Replay(args) => replay::run(*args, stop).await?,
             Command::Dlq(args) => until(&stop, dlq::run(*args)).await?,
-            Command::Health(args) => args.check(ADMIN_LISTEN_DEFAULT).await?,
+            Command::Health(args) => args.check(ADMIN_LISTEN_DEFAULT, "INGEST_ADMIN_URL").await?,
         }
         Ok(ExitCode::SUCCESS)
     }

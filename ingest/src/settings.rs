@@ -28,7 +28,7 @@ pub struct RunArgs {
     /// Lanes per stream (1 to 256); cannot be changed while a stream exists
     #[arg(long, env = "TIRIS_LANES", default_value = "16", value_name = "COUNT")]
     lanes: String,
-    /// Events on subjects without a user: accept or refuse [default: accept, in production refuse]
+    /// Events on subjects without a user: accept or refuse [default: accept with TIRIS_ENV=dev, else refuse]
     #[arg(long, env = "TIRIS_BARE_SUBJECTS", value_name = "POLICY")]
     bare_subjects: Option<String>,
     /// Maximum number of events in one transaction (1 to 10000)
@@ -185,7 +185,7 @@ impl RunArgs {
             Some(text) => problems.parse("TIRIS_BARE_SUBJECTS", text),
             None => environment.map(|environment| match environment {
                 Environment::Dev => BareSubjects::Accept,
-                Environment::Production => BareSubjects::Refuse,
+                Environment::Staging | Environment::Production => BareSubjects::Refuse,
             }),
         };
 

@@ -28,9 +28,9 @@ pub(crate) struct Cli {
         hide_default_value = true
     )]
     pub(crate) database_url: String,
-    /// Deployment environment: dev or production. In production the certificate of a database on another machine must
+    /// Deployment environment: dev, staging or production. Outside dev the certificate of a database on another machine must
     /// be verified (sslmode=verify-full or verify-ca).
-    #[arg(long, env = "TIRIS_ENV", value_name = "ENV", global = true, default_value = "dev", value_parser = ["dev", "production"])]
+    #[arg(long, env = "TIRIS_ENV", value_name = "ENV", global = true, default_value = "dev", value_parser = ["dev", "staging", "production"])]
     pub(crate) environment: String,
     /// Seconds to wait for a database that is starting or unreachable; 0 tries once.
     #[arg(long, env = "TIRIS_MIGRATE_WAIT_SECONDS", value_name = "SECONDS", global = true, default_value_t = 60, value_parser = clap::value_parser!(u32).range(..=86_400))]

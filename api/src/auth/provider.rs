@@ -12,7 +12,9 @@ use crate::outgoing::Outgoing;
 use crate::settings::ProviderSettings;
 use google::Google;
 use http::ProviderHttp;
+use jwks::Jwks;
 use std::collections::HashMap;
+use std::sync::Arc;
 use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::Environment;
 use tiris_runtime::health::CheckResult;
@@ -108,7 +110,15 @@ impl Providers {
         })
     }
 
-    /// Lists which offered providers are configured. In production all of them must be.
+    /// Returns the keys that sign the id tokens of Google; `None` when it is not configured.
+    pub(crate) fn keys(&self) -> Option<Arc<Jwks>> {
+        match self.configured.get(&IdentityProvider::Google)? {
+            Provider::Google(google) => Some(Arc::clone(&google.jwks)),
+            Provider::Wechat(_) => None,
+        }
+    }
+
+    /// Lists which offered providers are configured. Outside development all of them must be.
     pub(crate) fn check(&self, environment: Environment) -> CheckResult {
         let mut is_complete = !self.offered.is_empty();
         let mut report = Vec::new();

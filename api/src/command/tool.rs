@@ -28,7 +28,8 @@ impl ToolArgs {
     }
 
     pub(super) fn check(&self, problems: &mut Problems) -> Option<Tool> {
-        let database = self.database.check(self.environment(), problems);
+        let database = self.database.or_dev_stack(self.environment());
+        let database = database.check(self.environment(), problems);
         let service = self.service.check("127.0.0.1:0", problems);
         Some(Tool(database?, service?))
     }

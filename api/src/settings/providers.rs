@@ -12,7 +12,7 @@ pub struct ProviderArgs {
     #[arg(long, env = "TIRIS_REDIRECT_URIS")]
     #[arg(default_value = "", value_name = "URLS")]
     redirect_uris: String,
-    /// Offered identity providers, of google and wechat; production does not start unless all of them are configured
+    /// Offered identity providers, of google and wechat; staging and production do not start unless all of them are configured
     #[arg(long, env = "TIRIS_PROVIDERS")]
     #[arg(default_value = "google,wechat", value_name = "NAMES")]
     providers: String,
@@ -132,7 +132,7 @@ impl ProviderArgs {
         environment: Option<Environment>,
         problems: &mut Problems,
     ) -> Option<ProviderSettings> {
-        let strict = environment != Some(Environment::Dev);
+        let strict = environment.is_some_and(Environment::is_strict);
         let redirect_uris: Vec<String> = entries(&self.redirect_uris).map(str::to_owned).collect();
         for uri in &redirect_uris {
             url("TIRIS_REDIRECT_URIS", uri, strict, problems);
@@ -145,12 +145,9 @@ impl ProviderArgs {
                 Err(error) => problems.add("TIRIS_PROVIDERS", error),
             }
         }
-        let required: &[IdentityProvider] = match environment {
-            Some(Environment::Production) => &offered,
-            Some(Environment::Dev) | None => &[],
-        };
-        if offered.is_empty() && environment == Some(Environment::Production) {
-            let why = "must name a provider in production, or no user can sign in";
+        let required: &[IdentityProvider] = if strict { &offered } else { &[] };
+        if offered.is_empty() && strict {
+            let why = "must name a provider outside development, or no user can sign in";
             problems.add("TIRIS_PROVIDERS", why);
         }
 
@@ -258,7 +255,8 @@ impl Credentials<'_> {
                 problems.add(self.secret_variable, why);
             }
             (true, false) if required.contains(&provider) => {
-                let why = "is required with its secret in production while TIRIS_PROVIDERS names";
+                let why =
+                    "is required with its secret outside development while TIRIS_PROVIDERS names";
                 problems.add(self.id_variable, format_args!("{why} {provider}"));
             }
             (true, false) => {}

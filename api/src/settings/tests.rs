@@ -69,6 +69,7 @@ const OUT_OF_RANGE: &str = "
     --trusted-proxies 10.0.0.0/33
     --trusted-proxies proxy.example
     --head-seconds 0
+    --idle-seconds 0
     --connections 0
     --connections-per-address 0
 ";
@@ -142,6 +143,43 @@ fn production_rejects_unsafe_settings_without_repeating_secrets() {
             assert!(!errors.contains(secret), "{errors}");
         }
     }
+}
+
+#[test]
+fn staging_has_the_rules_of_production() {
+    let production = Production::new();
+
+    for (flag, value) in flags(REJECTED) {
+        let errors = production.errors(&[("--environment", "staging"), (flag, value)]);
+
+        let name = format!("{}: ", variable(flag));
+        assert!(errors.contains(&name), "{flag}={value}: {errors:?}");
+    }
+}
+
+#[test]
+fn each_environment_allows_its_own_origins() {
+    let origins = |environment: &str| {
+        let environment = environment.parse().ok();
+        origins::parse(None, environment, &mut Problems::default()).join(" ")
+    };
+
+    let production = "https://tiris.ai https://admin.tiris.ai https://docs.tiris.ai";
+    let staging = "https://dev.tiris.ai https://admin.dev.tiris.ai https://docs.dev.tiris.ai";
+    assert_eq!(origins("production"), production);
+    assert_eq!(origins("staging"), staging);
+    assert_eq!(origins("dev"), staging);
+}
+
+#[test]
+fn idle_connections_outlive_those_of_a_proxy() {
+    /// What Traefik and Go's HTTP client wait before they close an idle connection.
+    const PROXY_IDLE: Duration = Duration::from_secs(90);
+    let args = Args::parse_from(["test", "--database-url=postgres://u@db.example/d"]);
+
+    let settings = args.serve.check().expect("valid");
+
+    assert!(settings.protection.idle_timeout > PROXY_IDLE);
 }
 
 #[test]

@@ -1,18 +1,22 @@
 //! Sign-ins with forged, expired or foreign states, codes and id tokens, and failing providers.
 
 use crate::sign_in::{Begun, by_google, world};
-use crate::stub::{OTHER_REDIRECT, REDIRECT, pairs, sign};
+use crate::stub::{OTHER_REDIRECT, REDIRECT, Stub, pairs, sign};
 use crate::world::{World, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::Utc;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tiris_api::auth::keys;
 use tiris_api::settings::Settings;
 use tiris_domain::states::IdentityProvider;
 use tiris_runtime::config::Environment;
+use tiris_testing::eventually;
 
+/// Long enough for a fetch on a busy machine.
+const WAIT: Duration = Duration::from_secs(20);
 const USERS: &str = "SELECT count(*) FROM users";
 
 #[tokio::test]
@@ -283,6 +287,37 @@ async fn an_unconfigured_provider_fails_readiness_in_production() {
     let ready = strict.anonymous("/health/ready").await;
     ready.assert_error(503, "SERVICE_UNAVAILABLE");
     ready.assert_contains("sign_in");
+}
+
+#[tokio::test]
+async fn health_reads_the_keys_of_a_provider() {
+    let (world, stub) = world().await;
+
+    eventually("the keys", WAIT, async || {
+        let ready = world.anonymous("/health/ready").await.to_string();
+        let is_read = ready.contains("sign_in_keys: the keys of google were read 0 min ago");
+        is_read.then_some(()).ok_or(ready)
+    })
+    .await
+    .expect("read");
+
+    assert_eq!(stub.keys_asked(), 1);
+}
+
+#[tokio::test]
+async fn readiness_survives_a_provider_without_keys() {
+    let stub = Stub::start().await;
+    let world = World::start_with(|settings| {
+        settings.providers = stub.settings();
+        let google = settings.providers.google.as_mut().expect("configured");
+        google.jwks_url = google.jwks_url.join("/none").expect("a URL");
+    })
+    .await;
+
+    let ready = world.anonymous("/health/ready").await;
+
+    assert_eq!(ready.data()["ready"], true);
+    ready.assert_contains("sign_in_keys: the keys of google were not read within the last hour");
 }
 
 #[tokio::test]

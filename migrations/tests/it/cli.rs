@@ -149,11 +149,11 @@ async fn production_verifies_a_remote_database() {
         ("postgres://u:hunter2@[::1]:9/d", false),
     ] {
         let in_production = status_in("production", url).await;
-        let refused = in_production.contains("sslmode=verify-full in production");
+        let refused = in_production.contains("sslmode=verify-full outside development");
         assert_eq!(refused, is_refused, "{in_production}");
 
         let in_dev = status_in("dev", url).await;
-        assert!(!in_dev.contains("in production"), "{in_dev}");
+        assert!(!in_dev.contains("outside development"), "{in_dev}");
     }
 }
 

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod config;
 pub mod crypto;
 pub mod database;
+pub mod dev_stack;
 pub mod health;
 pub mod metrics;
 pub mod nats;

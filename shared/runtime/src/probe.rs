@@ -1,6 +1,7 @@
 //! The `health` command: queries the admin listener of a process on this machine. An image without a shell has no other
 //! way to check its health.
 
+use crate::dev_stack;
 use anyhow::{Context, Result, ensure};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -14,15 +15,21 @@ pub struct HealthArgs {
     /// Check only that the process runs, not that it is ready
     #[arg(long)]
     live: bool,
-    /// Address of its listener for health and metrics [default: the same as for the service]
+    /// Address of its listener for health and metrics [default: that of the development stack when it runs, else the same
+    /// as for the service]
     #[arg(long, env = "TIRIS_ADMIN_LISTEN", value_name = "HOST:PORT")]
     admin_listen: Option<String>,
+    /// Where the process runs: dev, staging or production
+    #[arg(long, env = "TIRIS_ENV", default_value = "dev", value_name = "ENV")]
+    environment: String,
 }
 
 impl HealthArgs {
-    /// Fails unless the process reports that it is healthy; `admin_listen_default` is the default of the binary.
-    pub async fn check(&self, admin_listen_default: &str) -> Result<()> {
-        let address = self.address(admin_listen_default)?;
+    /// Fails unless the process reports that it is healthy; `admin_listen_default` is the default of the binary, and
+    /// `stack_variable` the variable of the development stack with its address.
+    pub async fn check(&self, admin_listen_default: &str, stack_variable: &str) -> Result<()> {
+        let stack = self.stack(stack_variable);
+        let address = self.address(stack.as_deref().unwrap_or(admin_listen_default))?;
         let probe = if self.live { "live" } else { "ready" };
         let url = format!("http://{address}/health/{probe}");
 
@@ -40,6 +47,15 @@ impl HealthArgs {
 
         ensure!(status.is_success(), "{url} returned {status}: {body}");
         Ok(())
+    }
+
+    /// Returns the address in the running development stack, unless this is not a developer's machine.
+    fn stack(&self, variable: &str) -> Option<String> {
+        if self.environment.trim() != "dev" {
+            return None;
+        }
+        let url = dev_stack::variable(variable)?;
+        url.strip_prefix("http://").map(str::to_owned)
     }
 
     /// Returns the loopback address when the process listens on all addresses.
@@ -69,6 +85,7 @@ mod tests {
             let args = HealthArgs {
                 live: true,
                 admin_listen: listen.map(str::to_owned),
+                environment: "dev".to_owned(),
             };
             args.address("127.0.0.1:9464")
                 .map(|address| address.to_string())

@@ -17,6 +17,7 @@ use oauth2::{
 };
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use std::time::Instant;
 use tiris_domain::states::IdentityProvider;
 use tiris_store::error::{Error, Result, SignInProblem};
@@ -48,12 +49,12 @@ type OAuthClient<Auth, Token> = Client<
 pub(super) struct Google {
     settings: GoogleSettings,
     http: ProviderHttp,
-    jwks: Jwks,
+    pub(super) jwks: Arc<Jwks>,
 }
 
 impl Google {
     pub(super) fn new(settings: GoogleSettings, http: ProviderHttp) -> Self {
-        let jwks = Jwks::new(settings.jwks_url.clone(), http.clone());
+        let jwks = Arc::new(Jwks::new(settings.jwks_url.clone(), http.clone()));
         Self {
             settings,
             http,

@@ -4,23 +4,31 @@ use super::http::ProviderHttp;
 use super::refused;
 use crate::outgoing::CallResponse;
 use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, JwkSet, KeyAlgorithm, PublicKeyUse};
+use jsonwebtoken::jwk::{AlgorithmParameters, Jwk, KeyAlgorithm, PublicKeyUse};
 use reqwest::Url;
+use serde::Deserialize;
+use serde_json::Value;
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use tiris_runtime::health::CheckResult;
 use tiris_store::error::Result;
-use tokio::sync::Mutex;
 
 /// How long fetched keys are trusted: a withdrawn key must stop working.
 const TRUSTED_FOR: Duration = Duration::from_secs(3_600);
 /// Shortest time between two fetches, which tokens with invented key ids could cause.
 const FETCH_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Older keys are fetched again in the background, so that no sign-in waits for it.
+const RENEWED_AFTER: Duration = Duration::from_secs(2_700);
+
 /// Keys by their ids.
-pub(super) struct Jwks {
+pub(crate) struct Jwks {
     url: Url,
     http: ProviderHttp,
     cache: Mutex<Cache>,
+    /// Held during a fetch.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -28,6 +36,12 @@ struct Cache {
     keys: HashMap<String, DecodingKey>,
     fetched: Option<Instant>,
     tried: Option<Instant>,
+}
+
+/// A key set whose keys are read one by one, because a provider may publish a kind of key that is unknown here.
+#[derive(Deserialize)]
+struct KeySet {
+    keys: Vec<Value>,
 }
 
 impl Cache {
@@ -42,8 +56,17 @@ impl Cache {
     }
 
     fn is_fresh(&self, now: Instant) -> bool {
-        self.fetched
-            .is_some_and(|fetched| now.duration_since(fetched) < TRUSTED_FOR)
+        self.age(now).is_some_and(|age| age < TRUSTED_FOR)
+    }
+
+    /// Returns how long ago the keys were fetched; `None` when they never were.
+    fn age(&self, now: Instant) -> Option<Duration> {
+        self.fetched.map(|fetched| now.duration_since(fetched))
+    }
+
+    /// Reports whether the keys should be fetched although they may still be fresh.
+    fn is_due(&self, now: Instant) -> bool {
+        self.age(now).is_none_or(|age| age >= RENEWED_AFTER) && self.may_fetch(now)
     }
 
     fn may_fetch(&self, now: Instant) -> bool {
@@ -58,28 +81,74 @@ impl Jwks {
             url,
             http,
             cache: Mutex::default(),
+            fetching: tokio::sync::Mutex::default(),
         }
+    }
+
+    fn cache(&self) -> MutexGuard<'_, Cache> {
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the key with this id, or the only one. Concurrent calls wait for the same fetch.
     pub(super) async fn key(&self, id: Option<&str>, now: Instant) -> Result<DecodingKey> {
-        let mut cache = self.cache.lock().await;
-        if let Some(key) = cache.trusted(id, now) {
+        if let Some(key) = self.cache().trusted(id, now) {
             return Ok(key.clone());
         }
 
-        if cache.may_fetch(now) {
-            cache.tried = Some(now);
-            cache.keys = self.fetch().await?;
-            cache.fetched = Some(now);
-        }
+        self.refresh(now, |cache| cache.trusted(id, now).is_none())
+            .await?;
 
+        let cache = self.cache();
         match cache.trusted(id, now) {
             Some(key) => Ok(key.clone()),
             None if cache.is_fresh(now) => Err(refused("the id_token is signed by an unknown key")),
             // The last fetch failed, so the token may be valid.
             None => Err(self.http.unavailable("its keys cannot be fetched")),
         }
+    }
+
+    /// Reports whether the keys are fresh. Fetches them in the background when they are due, so that the check never waits.
+    pub(crate) fn check(self: &Arc<Self>, now: Instant) -> CheckResult {
+        let provider = self.http.provider;
+        let cache = self.cache();
+        if cache.is_due(now) {
+            tokio::spawn(Arc::clone(self).renew(now));
+        }
+
+        match cache.age(now) {
+            Some(age) if age < TRUSTED_FOR => Ok(format!(
+                "the keys of {provider} were read {} min ago",
+                age.as_secs() / 60
+            )),
+            _ => Err(format!(
+                "the keys of {provider} were not read within the last hour"
+            )),
+        }
+    }
+
+    async fn renew(self: Arc<Self>, now: Instant) {
+        if let Err(error) = self.refresh(now, |cache| cache.is_due(now)).await {
+            let error = &error as &dyn std::error::Error;
+            tracing::warn!(error, "cannot read the keys of the identity provider");
+        }
+    }
+
+    /// Fetches the keys if `is_needed` still holds after a fetch that is under way.
+    async fn refresh(&self, now: Instant, is_needed: impl Fn(&Cache) -> bool) -> Result<()> {
+        let _fetching = self.fetching.lock().await;
+        {
+            let mut cache = self.cache();
+            if !is_needed(&cache) || !cache.may_fetch(now) {
+                return Ok(());
+            }
+            cache.tried = Some(now);
+        }
+
+        let keys = self.fetch().await?;
+        let mut cache = self.cache();
+        cache.keys = keys;
+        cache.fetched = Some(now);
+        Ok(())
     }
 
     async fn fetch(&self) -> Result<HashMap<String, DecodingKey>> {
@@ -89,10 +158,19 @@ impl Jwks {
             return Err(self.http.unavailable(why));
         }
 
-        let set: JwkSet =
-            serde_json::from_slice(&body).map_err(|error| self.http.unavailable(error))?;
-        Ok(set.keys.iter().filter_map(usable).collect())
+        usable_keys(&body).map_err(|error| self.http.unavailable(error))
     }
+}
+
+/// Returns the signature keys of a key set by their ids.
+fn usable_keys(body: &[u8]) -> serde_json::Result<HashMap<String, DecodingKey>> {
+    let set: KeySet = serde_json::from_slice(body)?;
+    let keys = set.keys.into_iter().filter_map(|key| {
+        let key = serde_json::from_value(key)
+            .inspect_err(|error| tracing::debug!(%error, "skipped a key of an unknown kind"));
+        usable(&key.ok()?)
+    });
+    Ok(keys.collect())
 }
 
 /// Returns an RSA signature key and its id, which may be empty when the provider has only one key.
@@ -149,5 +227,34 @@ mod tests {
         assert!(cache.trusted(None, now).is_some());
         cache.keys.extend([key("b")]);
         assert!(cache.trusted(None, now).is_none());
+    }
+
+    #[test]
+    fn a_key_of_an_unknown_kind_hides_no_other() {
+        let set = br#"{"keys": [
+            {"kty": "OKP", "crv": "X448", "kid": "new", "x": "AA"},
+            {"kty": "LATTICE", "kid": "newer"},
+            17,
+            {"kty": "RSA", "use": "sig", "alg": "RS256", "kid": "ours", "n": "AQAB", "e": "AQAB"}
+        ]}"#;
+
+        let keys = usable_keys(set).expect("a key set");
+
+        let ids: Vec<&String> = keys.keys().collect();
+        assert_eq!(ids, ["ours"]);
+    }
+
+    #[test]
+    fn keys_are_renewed_before_they_expire() {
+        let now = Instant::now();
+        let mut cache = Cache::default();
+        assert!(cache.is_due(now), "never fetched");
+
+        cache.fetched = Some(now);
+        cache.tried = Some(now);
+
+        assert!(!cache.is_due(now + RENEWED_AFTER - Duration::from_secs(1)));
+        assert!(cache.is_due(now + RENEWED_AFTER));
+        assert!(cache.is_fresh(now + RENEWED_AFTER));
     }
 }

@@ -62,6 +62,7 @@ fn protection() -> ProtectionSettings {
         },
         trusted_proxies: Vec::new(),
         head_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(120),
         connections: 1_000,
         connections_per_address: 1_000,
     }

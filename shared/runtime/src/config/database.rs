@@ -2,6 +2,7 @@
 
 use super::environment::{Environment, is_loopback};
 use super::problems::Problems;
+use crate::dev_stack;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use std::time::Duration;
@@ -90,6 +91,24 @@ impl DatabaseConfig {
 }
 
 impl DatabaseArgs {
+    /// Returns the same settings; on a developer's machine the database is that of the running stack when none is given.
+    #[must_use]
+    pub fn or_dev_stack(&self, environment: Option<Environment>) -> Self {
+        let is_given = !self.database_url.expose_secret().is_empty();
+        let stack = match environment {
+            Some(Environment::Dev) if !is_given => dev_stack::variable("DATABASE_URL"),
+            _ => None,
+        };
+
+        match stack {
+            Some(url) => Self {
+                database_url: url.into(),
+                ..self.clone()
+            },
+            None => self.clone(),
+        }
+    }
+
     /// Checks the settings and records every mistake.
     pub fn check(
         &self,
@@ -155,10 +174,10 @@ pub fn check_database_url(
         return None;
     };
 
-    if environment == Some(Environment::Production) && !is_protected(&options) {
+    if environment.is_some_and(Environment::is_strict) && !is_protected(&options) {
         problems.add(
             variable,
-            "must end with ?sslmode=verify-full in production (or verify-ca; with a certificate authority of your own \
+            "must end with ?sslmode=verify-full outside development (or verify-ca; with a certificate authority of your own \
              also &sslrootcert=FILE), unless the database is on this machine",
         );
     }

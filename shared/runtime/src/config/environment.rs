@@ -3,13 +3,23 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-/// The environment of a process; production enforces stricter settings.
+/// The environment of a process. Staging has the rules of production, on hosts of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Environment {
     /// A developer's machine or a test.
     Dev,
+    /// The rehearsal of production.
+    Staging,
     /// Real users and real money.
     Production,
+}
+
+impl Environment {
+    /// Reports whether the strict rules for settings hold.
+    #[must_use]
+    pub const fn is_strict(self) -> bool {
+        !matches!(self, Self::Dev)
+    }
 }
 
 impl FromStr for Environment {
@@ -18,8 +28,9 @@ impl FromStr for Environment {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "dev" => Ok(Self::Dev),
+            "staging" => Ok(Self::Staging),
             "production" => Ok(Self::Production),
-            _ => Err("must be dev or production"),
+            _ => Err("must be dev, staging or production"),
         }
     }
 }

@@ -83,8 +83,8 @@ impl NatsArgs {
 fn check_server(address: &ServerAddr, environment: Option<Environment>, problems: &mut Problems) {
     let host = address.host();
     let is_safe = matches!(address.scheme(), "tls" | "wss") || is_loopback(host);
-    if environment == Some(Environment::Production) && !is_safe {
-        let why = "must be tls://host:port in production, unless it is this machine";
+    if environment.is_some_and(Environment::is_strict) && !is_safe {
+        let why = "must be tls://host:port outside development, unless it is this machine";
         problems.add("NATS_URL", format_args!("{why} (host: {host:?})"));
     }
 

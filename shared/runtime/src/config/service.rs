@@ -16,7 +16,7 @@ const SHUTDOWN_MAX: u32 = 300;
 /// Settings of the process itself.
 #[derive(clap::Args, Clone, Debug)]
 pub struct ServiceArgs {
-    /// Where the process runs: dev or production
+    /// Where the process runs: dev, staging or production; staging has the rules of production
     #[arg(long, env = "TIRIS_ENV", default_value = "dev", value_name = "ENV")]
     environment: String,
     /// Address of the listener for health and metrics; keep it private. Port 0 picks a free one

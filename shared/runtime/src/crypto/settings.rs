@@ -3,6 +3,7 @@
 use super::fingerprint::Fingerprints;
 use super::keys::{KeyRing, generate, parse_key};
 use crate::config::{Environment, Problems};
+use crate::dev_stack;
 use crate::private_file;
 use anyhow::{Context, Error, Result};
 use secrecy::{ExposeSecret, SecretString};
@@ -12,8 +13,8 @@ use zeroize::Zeroizing;
 
 const KEYS: &str = "TIRIS_ENCRYPTION_KEYS";
 const FINGERPRINT: &str = "TIRIS_FINGERPRINT_KEY";
-/// The key file of a developer's machine.
-const DEV_FILE: &str = ".tiris/encryption.env";
+/// The key file of a developer's machine, in the folder of the stack.
+const DEV_FILE: &str = "encryption.env";
 /// The first characters of the id of a generated development key.
 const DEV_ID: &str = "dev-";
 
@@ -32,7 +33,7 @@ pub struct EncryptionArgs {
     #[arg(default_value = "", hide_default_value = true, value_name = "KEY")]
     fingerprint_key: SecretString,
     /// File with these two settings as NAME=value lines, for those that are not given otherwise. Created when missing, but
-    /// only with TIRIS_ENV=dev [default there: .tiris/encryption.env]
+    /// only with TIRIS_ENV=dev [default there: encryption.env in TIRIS_DEV_DIR or .tiris]
     #[arg(long, env = "TIRIS_ENCRYPTION_FILE", value_name = "FILE")]
     encryption_file: Option<PathBuf>,
 }
@@ -55,9 +56,9 @@ impl EncryptionArgs {
 
         let file = self.encryption_file.clone();
         let file = match environment? {
-            Environment::Dev => Some(file.unwrap_or_else(|| DEV_FILE.into())),
-            Environment::Production => {
-                self.check_production(problems);
+            Environment::Dev => Some(file.unwrap_or_else(|| dev_stack::folder().join(DEV_FILE))),
+            Environment::Staging | Environment::Production => {
+                self.check_strict(problems);
                 file
             }
         };
@@ -71,7 +72,7 @@ impl EncryptionArgs {
 
     /// Requires keys, and refuses a current key that was generated for development; older ones only decrypt, so that a
     /// rotation can replace them.
-    fn check_production(&self, problems: &mut Problems) {
+    fn check_strict(&self, problems: &mut Problems) {
         const FORM: &str = "base64 of 32 random bytes (openssl rand -base64 32)";
         const WHY: &str = "begins with a key generated for development (openssl rand -base64 32 generates another one)";
 
@@ -82,11 +83,11 @@ impl EncryptionArgs {
 
         let Some(file) = &self.encryption_file else {
             if given(&self.encryption_keys).is_none() {
-                let why = format_args!("is required in production, as id:{FORM}");
+                let why = format_args!("is required outside development, as id:{FORM}");
                 problems.add(KEYS, why);
             }
             if given(&self.fingerprint_key).is_none() {
-                let why = format_args!("is required in production: {FORM}");
+                let why = format_args!("is required outside development: {FORM}");
                 problems.add(FINGERPRINT, why);
             }
             return;

@@ -93,6 +93,7 @@ async fn up_waits_until_ready_and_restarts_parts_that_end() {
     assert!(variables.keys().eq(VARIABLES), "{:?}", variables.keys());
     let accounts = accounts(&variables).await.unwrap();
     assert!(accounts.is_empty(), "no bot runs yet: {accounts:?}");
+    assert_commands_find_the_stack(folder);
 
     kill(&pid_of_nats(folder).unwrap());
     eventually("a new NATS server", START_LIMIT, async || {
@@ -108,6 +109,26 @@ async fn up_waits_until_ready_and_restarts_parts_that_end() {
     check_everything_down(&variables).unwrap();
     assert_succeeds(folder, "clean-data", STOP_LIMIT).await;
     assert!(!folder.join("postgres").exists());
+}
+
+/// Asserts that commands need no address beside the folder of the stack.
+fn assert_commands_find_the_stack(folder: &Path) {
+    for (program, arguments) in [
+        ("tiris-api", &["health"][..]),
+        ("tiris-api", &["token", "--email", "demo@tiris.local"]),
+        ("tiris-ingest", &["health"]),
+    ] {
+        let output = Command::new(binary(program).unwrap())
+            .args(arguments)
+            .env_clear()
+            .env("TIRIS_DEV_DIR", folder)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {output:?}"
+        );
+    }
 }
 
 /// Returns a folder with ports of its own, because another stack may use the usual ones.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::process::Command;
 use tiris_testing::find_nats_server;
+use tiris_tools::proc_field;
 
 pub(crate) async fn describe(stage: &Stage) -> Result<BTreeMap<String, String>> {
     let (postgres, settings): (String, String) = sqlx::query_as(
@@ -25,8 +26,8 @@ pub(crate) async fn describe(stage: &Stage) -> Result<BTreeMap<String, String>> 
     };
 
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    let model = field("/proc/cpuinfo", "model name").unwrap_or_default();
-    let memory = field("/proc/meminfo", "MemTotal").unwrap_or_default();
+    let model = proc_field("/proc/cpuinfo", "model name").unwrap_or_default();
+    let memory = proc_field("/proc/meminfo", "MemTotal").unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let commit = output("git", &["describe", "--always", "--dirty"]);
     let nats = output(&find_nats_server()?.to_string_lossy(), &["--version"]);
@@ -47,40 +48,10 @@ pub(crate) async fn describe(stage: &Stage) -> Result<BTreeMap<String, String>> 
     Ok(all.map(|(name, value)| (name.to_owned(), value)).into())
 }
 
-/// Returns the memory of a process in KiB: `VmRSS` is resident now, `VmHWM` the peak. None where there is no `/proc`.
-pub(crate) fn memory_kib(pid: u32, name: &str) -> Option<u64> {
-    let text = field(&format!("/proc/{pid}/status"), name)?;
-    text.split_whitespace().next()?.parse().ok()
-}
-
-/// Returns the value of the first line `name: value` of a file.
-fn field(file: &str, name: &str) -> Option<String> {
-    let text = fs::read_to_string(file).ok()?;
-    let line = text.lines().find(|line| line.starts_with(name))?;
-    Some(line.split_once(':')?.1.trim().to_owned())
-}
-
 /// Returns the output of a program, empty when it cannot be run.
 fn output(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     output
         .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         .unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::memory_kib;
-
-    #[test]
-    #[cfg_attr(not(target_os = "linux"), ignore = "needs /proc")]
-    fn reads_the_memory_of_a_process() {
-        let own = std::process::id();
-
-        let resident = memory_kib(own, "VmRSS").expect("this process uses memory");
-
-        assert!(resident > 0);
-        assert!(Some(resident) <= memory_kib(own, "VmHWM"));
-        assert_eq!(memory_kib(0, "VmRSS"), None);
-    }
 }

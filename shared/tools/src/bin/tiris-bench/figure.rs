@@ -164,24 +164,6 @@ impl Line {
     }
 }
 
-/// Rates, in events a second, over a growing quantity.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Curve {
-    /// Also the name of the SVG file.
-    pub(crate) name: String,
-    pub(crate) title: String,
-    /// The label of the horizontal axis.
-    pub(crate) across: String,
-    pub(crate) series: Vec<Series>,
-}
-
-/// One line of a curve.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Series {
-    pub(crate) name: String,
-    pub(crate) points: Vec<(u64, u64)>,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,6 @@
 //!
 //! Owns: the command line, the order of scenarios, the exit code. Must not know: how a scenario measures.
 
-mod draw;
 mod environment;
 mod figure;
 mod limit;

@@ -1,7 +1,6 @@
 //! The report of a run: a table, JSON, curves as SVG, a comparison with an earlier run.
 
-use crate::draw;
-use crate::figure::{Curve, Line, Samples, Target, Unit, ratio};
+use crate::figure::{Line, Samples, Target, Unit, ratio};
 use crate::site::Outcome;
 use crate::sizes::Sizes;
 use anyhow::{Context, Result};
@@ -11,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use tiris_tools::table;
+use tiris_tools::{Curve, table};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Report {
@@ -44,7 +43,8 @@ impl Report {
     pub(crate) fn draw_curves(&self, file: &Path) -> Result<()> {
         for curve in &self.curves {
             let drawing = file.with_file_name(format!("{}.svg", curve.name));
-            draw::write(curve, &drawing)
+            curve
+                .draw(&drawing)
                 .with_context(|| format!("cannot write {}", drawing.display()))?;
         }
         Ok(())

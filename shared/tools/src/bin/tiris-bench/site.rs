@@ -1,13 +1,13 @@
 //! The context of a scenario, its outcome, and a site: a database with a broker.
 
-use crate::figure::{Curve, Line};
+use crate::figure::Line;
 use crate::publish::{Events, Load};
 use crate::sizes::Sizes;
 use crate::stage::{Database, Stage};
 use crate::worker::{self, Backlog, Drained};
 use anyhow::{Result, ensure};
 use tiris_testing::{NatsServer, View};
-use tiris_tools::{EventIds, Population};
+use tiris_tools::{Curve, EventIds, Population};
 use tokio_util::sync::CancellationToken;
 
 /// The log levels of every scenario but OVERHEAD.

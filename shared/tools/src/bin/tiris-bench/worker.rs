@@ -1,13 +1,12 @@
 //! The measured ingest worker: its start, its metrics, and the time it takes to empty a stream.
 
-use crate::environment::memory_kib;
 use crate::figure::per_second;
 use crate::stage::{Database, Stage};
 use anyhow::{Context, Result, ensure};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 use tiris_testing::{NatsServer, local_http_client};
-use tiris_tools::{READY_LIMIT, Service, Stall, booked_events, count_rows};
+use tiris_tools::{READY_LIMIT, Service, Stall, booked_events, count_rows, memory_kib};
 
 const POLL_INTERVAL: Duration = Duration::from_millis(100);
 

@@ -46,6 +46,9 @@ struct Cli {
     /// How long faults are injected; the other scenarios take as long as they need
     #[arg(long, env = "CHAOS_SECONDS", value_name = "SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u32).range(5..=86_400))]
     seconds: u32,
+    /// How long the soak lasts
+    #[arg(long, env = "CHAOS_SOAK_SECONDS", value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u32).range(60..=604_800))]
+    soak_seconds: u32,
     /// Events published while faults are injected [default: 100000 in 120 seconds]
     #[arg(long, env = "CHAOS_EVENTS", value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1000..))]
     events: Option<u32>,
@@ -75,7 +78,9 @@ enum Scenario {
     Restore,
     /// One worker and several side by side, and lanes that change hands under load
     Scale,
-    /// One after the other
+    /// Events, requests and live streams at an even pace, while memory and open files must stay flat; not part of `all`
+    Soak,
+    /// One after the other, but the soak
     All,
 }
 
@@ -91,7 +96,10 @@ async fn run(cli: Cli) -> Result<bool> {
     options.view.say(&format!("seed {}", options.seed));
 
     let mut report = Report::new(options.seed);
-    let wanted = |scenario: &&Scenario| [**scenario, Scenario::All].contains(&cli.scenario);
+    let wanted = |scenario: &&Scenario| match cli.scenario {
+        Scenario::All => **scenario != Scenario::Soak,
+        named => **scenario == named,
+    };
     for scenario in Scenario::value_variants().iter().filter(wanted) {
         report.add(match scenario {
             Scenario::Faults => scenario::faults::run(&options).await?,
@@ -99,6 +107,7 @@ async fn run(cli: Cli) -> Result<bool> {
             Scenario::Trouble => scenario::trouble::run(&options).await?,
             Scenario::Restore => scenario::restore::run(&options).await?,
             Scenario::Scale => scenario::scale::run(&options).await?,
+            Scenario::Soak => scenario::soak::run(&options).await?,
             Scenario::All => break,
         });
     }
@@ -124,6 +133,7 @@ impl Cli {
         Ok(Options {
             seed,
             seconds: self.seconds,
+            soak_seconds: self.soak_seconds,
             events: self.events.unwrap_or(usual),
             workers: usize::from(self.workers),
             keep,

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Options {
     pub(crate) seed: u64,
     pub(crate) seconds: u32,
+    pub(crate) soak_seconds: u32,
     pub(crate) events: u32,
     pub(crate) workers: usize,
     pub(crate) keep: PathBuf,

@@ -5,4 +5,5 @@ pub(crate) mod faults;
 pub(crate) mod restore;
 pub(crate) mod rolling;
 pub(crate) mod scale;
+pub(crate) mod soak;
 pub(crate) mod trouble;

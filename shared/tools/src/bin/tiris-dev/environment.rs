@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{ErrorKind, Write};
 use tempfile::NamedTempFile;
+use tiris_runtime::dev_stack::{self, FILE};
 use tiris_tools::IssuedToken;
 
 /// The variable with the address to which a login returns; missing without the provider.
 pub(crate) const REDIRECT_URI: &str = "REDIRECT_URI";
-const FILE: &str = "env";
 
 /// Variables and their values.
 #[derive(Clone, Debug)]
@@ -53,9 +53,8 @@ impl Environment {
     pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
         let failure = "cannot write the file `env`";
         let mut file = NamedTempFile::new_in(folder.path()).context(failure)?;
-        for (name, value) in &self.0 {
-            writeln!(file, "{name}={}", quote(value)).context(failure)?;
-        }
+        file.write_all(dev_stack::format(&self.0).as_bytes())
+            .context(failure)?;
         file.persist(folder.join(FILE)).context(failure)?;
         Ok(())
     }
@@ -66,12 +65,7 @@ impl Environment {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             text => text.context("cannot read the file `env`")?,
         };
-        let pair = |line: &str| {
-            let (name, value) = line.split_once('=')?;
-            Some((name.to_owned(), unquote(value)?))
-        };
-        let pairs: Option<BTreeMap<_, _>> = text.lines().map(pair).collect();
-        pairs
+        dev_stack::parse(&text)
             .map(|pairs| Some(Self(pairs)))
             .context("the file `env` is damaged: run `make down` and start again")
     }
@@ -79,32 +73,5 @@ impl Environment {
     /// Removes the file, because its addresses are going down.
     pub(crate) fn remove(folder: &Folder) -> Result<()> {
         folder::remove(&folder.join(FILE))
-    }
-}
-
-/// Quotes a value for a POSIX shell.
-fn quote(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
-}
-
-fn unquote(text: &str) -> Option<String> {
-    let inner = text.strip_prefix('\'')?.strip_suffix('\'')?;
-    Some(inner.replace(r"'\''", "'"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Command;
-
-    #[test]
-    fn a_shell_reads_a_quoted_value_unchanged() {
-        for value in ["", "plain", "it's $HOME `x` \\ \"", "''"] {
-            assert_eq!(unquote(&quote(value)).as_deref(), Some(value));
-
-            let script = format!("printf %s {}", quote(value));
-            let output = Command::new("/bin/sh").args(["-c", &script]).output();
-            assert_eq!(output.expect("a shell").stdout, value.as_bytes());
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! S4: the same backlog while the tables grow, with ordered and with random event ids.
 
-use crate::figure::{Curve, Line, Samples, Series, Target};
+use crate::figure::{Line, Samples, Target};
 use crate::site::{Bench, LOG, MANY, Outcome, Site};
 use crate::stored::{self, When};
 use anyhow::Result;
-use tiris_tools::EventIds;
+use tiris_tools::{Curve, EventIds, Series};
 
 /// Minimum rate relative to that with empty tables, in thousandths.
 const LEAST_OF_EMPTY: u64 = 850;
@@ -41,6 +41,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         name: "S4".to_owned(),
         title: "Ingest of a backlog while the tables grow".to_owned(),
         across: "transactions, logs and processed events stored, each".to_owned(),
+        up: "events/s".to_owned(),
         series,
     };
     let curve = Some(curve);

@@ -1,12 +1,12 @@
 //! H24: a backlog into tables with 12 and 24 months of history, beside empty ones; also with TimescaleDB where the server
 //! has it.
 
-use crate::figure::{Curve, Line, Samples, Series, Target};
+use crate::figure::{Line, Samples, Target};
 use crate::site::{Bench, LOG, MANY, Outcome, Site};
 use crate::stage::Stage;
 use crate::stored::{self, When};
 use anyhow::Result;
-use tiris_tools::EventIds;
+use tiris_tools::{Curve, EventIds, Series};
 
 /// Minimum rate relative to that into empty tables, in thousandths; repetitions differ by as much.
 const LEAST_OF_EMPTY: u64 = 950;
@@ -45,6 +45,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         name: "H24".to_owned(),
         title: "Ingest of a backlog by months of history".to_owned(),
         across: "months of history in the tables".to_owned(),
+        up: "events/s".to_owned(),
         series,
     };
     let curve = Some(curve);

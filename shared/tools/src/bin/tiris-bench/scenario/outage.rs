@@ -1,8 +1,9 @@
 //! S5: a worker empties the backlog of an outage, beside the backlog of S1, and the memory it needs.
 
-use crate::figure::{Curve, Line, Samples, Series, Target, Unit};
+use crate::figure::{Line, Samples, Target, Unit};
 use crate::site::{Bench, LOG, MANY, Outcome};
 use anyhow::Result;
+use tiris_tools::{Curve, Series};
 
 /// Minimum rate relative to that of a short backlog, in thousandths.
 const LEAST_OF_SHORT: u64 = 900;
@@ -38,6 +39,7 @@ pub(crate) async fn run(bench: &Bench) -> Result<Outcome> {
         name: "S5".to_owned(),
         title: "Ingest after an outage".to_owned(),
         across: "events in the books".to_owned(),
+        up: "events/s".to_owned(),
         series: vec![Series {
             name: "events/s".to_owned(),
             points: points(&long.course, waiting),

@@ -1,13 +1,12 @@
 //! S10: the time from start to ready, idle memory, the size of the programs.
 
-use crate::environment::memory_kib;
 use crate::figure::{Line, Samples, Target, Unit};
 use crate::site::{Bench, LOG, MANY, Outcome, Site};
 use crate::worker;
 use anyhow::{Result, ensure};
 use std::time::{Duration, Instant};
 use tiris_testing::{binary, local_http_client};
-use tiris_tools::Service;
+use tiris_tools::{Service, memory_kib};
 
 const READY_MOST_MICROS: u64 = 300_000;
 const IDLE_MOST_KIB: u64 = 40 * 1_024;
