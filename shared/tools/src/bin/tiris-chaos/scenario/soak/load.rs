@@ -18,8 +18,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub(super) const EVENTS_PER_SECOND: u64 = 1_000;
 pub(super) const USERS: Population = Population::new(64, 1);
 /// Together 200 requests a second.
-const REQUESTERS: u64 = 16;
-const PACE: Duration = Duration::from_millis(80);
+const REQUESTERS: u64 = 32;
+const PACE: Duration = Duration::from_millis(160);
 /// Each requester deposits once in this many requests.
 const DEPOSIT_EVERY: u64 = 10;
 /// Clients of the live stream: as many of each user as one process allows.
