@@ -1,6 +1,7 @@
 //! Prepares a database restored from a backup for the services.
 
 use crate::lock::under_lock;
+use crate::roles;
 use anyhow::{Context, Result};
 use sqlx::PgConnection;
 
@@ -26,6 +27,8 @@ pub async fn after_restore(database_url: &str) -> Result<Restored> {
         let restored = prepare(&mut transaction)
             .await
             .context("nothing was changed")?;
+        // Those of the database are not part of a dump.
+        roles::apply(&mut transaction).await?;
 
         transaction.commit().await?;
         Ok(restored)

@@ -39,7 +39,9 @@ pub(crate) struct Cli {
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Applies all pending migrations.
+    /// Creates the missing roles of the services, applies all pending migrations, and makes the grants of the roles.
+    ///
+    /// A user who may not create roles gets the statements for an administrator, and nothing is changed.
     ///
     /// Safe to run repeatedly and concurrently: one run works under an advisory lock, the others wait for it. Each
     /// migration is one transaction, so an interrupted run continues where it stopped.

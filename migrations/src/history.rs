@@ -5,6 +5,7 @@
 
 use crate::connect;
 use crate::lock::under_lock;
+use crate::roles;
 use anyhow::{Context, Result};
 
 /// The context of an error that is usually due to another schema.
@@ -58,6 +59,8 @@ pub async fn convert_history(database_url: &str, to: HistoryKind) -> Result<bool
             .execute(&mut *transaction)
             .await
             .context("nothing was changed")?;
+        // Rights on columns are not copied.
+        roles::apply(&mut transaction).await?;
         transaction.commit().await?;
 
         Ok(before != to.name())

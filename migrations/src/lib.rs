@@ -12,6 +12,7 @@ mod explain;
 mod history;
 mod lock;
 mod migrator;
+pub mod roles;
 mod run;
 mod verify;
 

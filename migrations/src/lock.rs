@@ -3,6 +3,7 @@
 //! sea-orm-migration has none, so two concurrent runs would both apply the pending migrations.
 
 use crate::connect;
+use crate::roles::assume_owner;
 use anyhow::{Context, Result};
 use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
@@ -17,7 +18,8 @@ const TABLE_WAIT: &str = "30s";
 /// Time limit for connecting.
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 
-/// Waits for the lock and runs `work` on a pool with a single connection, which holds the lock.
+/// Waits for the lock and runs `work` on a pool with a single connection, which holds the lock and acts as the owner of the
+/// tables.
 ///
 /// The pool never tests, retires or replaces the connection, so the work ends with the lock: a broken connection fails
 /// the current statement and the run.
@@ -50,6 +52,7 @@ where
 
 async fn acquire_lock(pool: &PgPool) -> Result<()> {
     let mut connection = pool.acquire().await?;
+    assume_owner(&mut connection).await?;
     set(&mut connection, "statement_timeout", "0").await?;
     set(&mut connection, "lock_timeout", LOCK_WAIT).await?;
 

@@ -3,6 +3,7 @@
 use crate::connect;
 use crate::lock::under_lock;
 use crate::migrator::Migrator;
+use crate::roles;
 use anyhow::{Context, Result};
 use sea_orm_migration::sea_orm::{DbErr, RuntimeErr, SqlxPostgresConnector};
 use sea_orm_migration::{Migration, MigratorTrait};
@@ -27,13 +28,15 @@ pub struct MigrationState {
     pub known: bool,
 }
 
-/// Applies all pending migrations and returns their names.
+/// Creates the missing roles, applies all pending migrations and returns their names, and makes the grants.
 ///
 /// Each migration is its own transaction, so migrations before a failed one stay applied. Concurrent calls are safe:
 /// one works, the others wait for it.
 pub async fn up(database_url: &str) -> Result<Vec<String>> {
+    roles::ensure(database_url).await?;
+
     under_lock(database_url, async |pool| {
-        let database = SqlxPostgresConnector::from_sqlx_postgres_pool(pool);
+        let database = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         let pending = Migrator::get_pending_migrations(&database).await;
         let names = names(&pending.map_err(plain)?);
 
@@ -46,6 +49,12 @@ pub async fn up(database_url: &str) -> Result<Vec<String>> {
             attempts += 1;
             tokio::time::sleep(REPEAT_AFTER).await;
         }
+
+        let mut transaction = pool.begin().await?;
+        roles::apply(&mut transaction)
+            .await
+            .context("the grants of the roles could not be made")?;
+        transaction.commit().await?;
         Ok(names)
     })
     .await

@@ -2,12 +2,13 @@
 
 use crate::service::run;
 use serde_json::Value;
-use tiris_testing::{TestDatabase, scratch_dir};
+use tiris_testing::{Role, TestDatabase, scratch_dir};
 
 #[tokio::test]
 async fn the_command_line_grants_and_revokes_the_admin_role() {
     let database = TestDatabase::new().await.expect("a database");
-    let environment = [("DATABASE_URL", database.url())];
+    let url = database.url_as(Role::Api).expect("an address");
+    let environment = [("DATABASE_URL", url.as_str())];
     let admin = |action: &str| run(&["admin", action, "ANN@example.com"], &environment);
     let unknown = admin("grant");
     assert!(unknown.error().contains("signing in"), "{}", unknown.stderr);

@@ -5,7 +5,7 @@ use crate::world::settings::settings;
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tiris_testing::TestDatabase;
+use tiris_testing::{Role, TestDatabase};
 use uuid::Uuid;
 
 /// Deposits, or withdraws a negative amount, at an event time. Returns the time of recording.
@@ -297,8 +297,9 @@ async fn copy_with_balance_7(copy: &TestDatabase, user: &User<'_>, book: &Book) 
 #[tokio::test]
 async fn reads_only_unchanged_accounts_from_the_replica() {
     let copy = TestDatabase::new().await.expect("a database");
+    let url = copy.url_as(Role::Api).expect("an address");
     let world = World::start_with(|changed| {
-        changed.replica = Some(settings(copy.url(), PathBuf::new()).database);
+        changed.replica = Some(settings(&url, PathBuf::new()).database);
     })
     .await;
     let user = world.user("ann").await;

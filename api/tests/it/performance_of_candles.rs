@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tiris_domain::money::Number;
-use tiris_testing::{NatsServer, Process, binary};
+use tiris_testing::{NatsServer, Process, Role, binary};
 
 /// Time limit of the bot for a file of weeks.
 const LIMIT: Duration = Duration::from_secs(240);
@@ -95,9 +95,10 @@ fn assert_money(found: &Value, name: &str, expected: &Fraction) {
 /// Runs the demo bot, and waits until all trades are booked.
 async fn trade(world: &World, user: &User<'_>) {
     let nats = NatsServer::private().await.expect("NATS");
+    let url = world.database.url_as(Role::Ingest).expect("an address");
     let ingest = Process::command(binary("tiris-ingest").expect("built"))
         .arg("run")
-        .env("DATABASE_URL", world.database.url())
+        .env("DATABASE_URL", url)
         .env("NATS_URL", nats.url())
         .env("TIRIS_ADMIN_LISTEN", "127.0.0.1:0")
         .env("TIRIS_LANES", "4")

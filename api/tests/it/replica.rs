@@ -7,7 +7,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use std::path::PathBuf;
 use tiris_runtime::config::DatabaseConfig;
-use tiris_testing::{TestDatabase, free_port};
+use tiris_testing::{Role, TestDatabase, free_port, url_as};
 use uuid::Uuid;
 
 /// Rows of each database: more than a page of a CSV.
@@ -15,7 +15,8 @@ const ROWS: i32 = 600;
 
 /// Returns the settings of another database.
 fn at(url: &str) -> DatabaseConfig {
-    settings(url, PathBuf::new()).database
+    let url = url_as(url, Role::Api).expect("an address");
+    settings(&url, PathBuf::new()).database
 }
 
 /// Writes a history of the first account, one row a second until an hour ago, with the database as the reason of each row.

@@ -12,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tiris_runtime::config::Environment;
 use tiris_runtime::crypto::{EncryptionConfig, Secrets};
+use tiris_testing::Role;
 
 const LIST: &str = "/v1/exchange-bindings";
 
@@ -42,8 +43,9 @@ impl Keys {
 
 /// Starts another process of the same service, with other keys.
 async fn beside(world: &World, keys: &Keys) -> World {
+    let url = world.database.url_as(Role::Api).expect("an address");
     World::start_with(|changed| {
-        changed.database = settings(world.database.url(), world.key_file.clone()).database;
+        changed.database = settings(&url, world.key_file.clone()).database;
         changed.key_files = vec![world.key_file.clone()];
         changed.encryption = keys.config();
     })

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 use tempfile::TempDir;
-use tiris_testing::{Process, TestDatabase, free_port, scratch_dir};
+use tiris_testing::{Process, Role, TestDatabase, free_port, scratch_dir};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_tiris-api");
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -104,8 +104,9 @@ impl Service {
         let [port, admin_port] = [(); 2].map(|()| free_port().expect("a port"));
         let [api, admin] = [port, admin_port].map(|port| format!("127.0.0.1:{port}"));
 
+        let url = database.url_as(Role::Api).expect("an address");
         let mut command = Process::command(Path::new(PROGRAM))
-            .env("DATABASE_URL", database.url())
+            .env("DATABASE_URL", url)
             .env("TIRIS_JWT_KEY_FILE", &key_file)
             .env(
                 "TIRIS_ENCRYPTION_FILE",
@@ -137,8 +138,9 @@ impl Service {
 
     /// Creates a token on the command line.
     pub(crate) fn token(&self, arguments: &[&str]) -> Ran {
+        let url = self.database.url_as(Role::Api).expect("an address");
         let environment = [
-            ("DATABASE_URL", self.database.url()),
+            ("DATABASE_URL", url.as_str()),
             ("TIRIS_JWT_KEY_FILE", self.key_file.to_str().expect("UTF-8")),
         ];
         run(&[&["token"], arguments].concat(), &environment)

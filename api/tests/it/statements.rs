@@ -13,7 +13,7 @@ use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::collections::HashMap;
-use tiris_testing::{Partition, Scan, Statement, Statements, partitions};
+use tiris_testing::{Partition, Role, Scan, Statement, Statements, partitions};
 use uuid::Uuid;
 
 /// Rows of the histories. One in twenty belongs to the caller, so that an index pays off.
@@ -34,8 +34,10 @@ struct Recorded {
 impl Recorded {
     async fn start() -> Self {
         let world = World::start_with(|settings| {
+            // Only a superuser may make the statements recordable.
             let url = settings.database.url.expose_secret();
-            settings.database.url = Statements::recordable(url).into();
+            let url = url.replacen(Role::Api.name(), "tiris", 1);
+            settings.database.url = Statements::recordable(&url).into();
             settings.database.max_connections = 1;
         })
         .await;

@@ -18,7 +18,7 @@ use tiris_api::auth::{keys::Keys, token};
 use tiris_api::settings::Settings;
 use tiris_domain::ids::{UserId, new_id};
 use tiris_runtime::config::Environment;
-use tiris_testing::{TestDatabase, scratch_dir};
+use tiris_testing::{Role, TestDatabase, scratch_dir};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -50,7 +50,8 @@ impl World {
         let database = TestDatabase::new().await.expect("a database");
         let folder = scratch_dir("api").expect("a folder");
         let key_file = folder.path().join("jwt.pem");
-        let mut settings = settings::settings(database.url(), key_file.clone());
+        let url = database.url_as(Role::Api).expect("an address");
+        let mut settings = settings::settings(&url, key_file.clone());
         change(&mut settings);
 
         let stop = CancellationToken::new();

@@ -4,7 +4,7 @@ use crate::world::WAIT;
 use anyhow::{Result, ensure};
 use std::path::Path;
 use tempfile::TempDir;
-use tiris_testing::{Process, binary, free_port, scratch_dir};
+use tiris_testing::{Process, Role, binary, free_port, scratch_dir, url_as};
 
 pub(crate) struct Api {
     pub(crate) process: Process,
@@ -24,6 +24,7 @@ impl Api {
         email: &str,
         settings: &[(&str, &str)],
     ) -> Result<Self> {
+        let database_url = url_as(database_url, Role::Api)?;
         let folder = scratch_dir("keys")?;
         let key = folder.path().join("jwt.pem");
         let listen = format!("127.0.0.1:{}", free_port()?);
@@ -31,7 +32,7 @@ impl Api {
 
         let command = Process::command(binary("tiris-api")?)
             .arg("serve")
-            .env("DATABASE_URL", database_url)
+            .env("DATABASE_URL", &database_url)
             .env("NATS_URL", nats_url)
             .env(
                 "TIRIS_ENCRYPTION_FILE",
@@ -48,7 +49,7 @@ impl Api {
         let ready = format!("{admin}/health/ready");
         process.wait_until_healthy(&ready, WAIT).await?;
 
-        let token = token(database_url, email, &key).await?;
+        let token = token(&database_url, email, &key).await?;
         Ok(Self {
             process,
             url: format!("http://{listen}"),

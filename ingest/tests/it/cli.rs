@@ -3,7 +3,7 @@
 use crate::world::World;
 use anyhow::{Result, ensure};
 use std::process::Stdio;
-use tiris_testing::binary;
+use tiris_testing::{Role, binary};
 use tokio::process::Command;
 
 /// The output and exit code of a command.
@@ -53,7 +53,7 @@ impl World {
         let mut command = Command::new(binary("tiris-ingest")?);
         command
             .args(arguments)
-            .env("DATABASE_URL", self.database.url());
+            .env("DATABASE_URL", self.database.url_as(Role::Ingest)?);
         Ok(command)
     }
 }

@@ -49,7 +49,7 @@ async fn with_locks() -> Result<World> {
 /// Releases what has expired. Returns the number of holds, and the owners that are woken.
 async fn round(world: &World) -> Result<(usize, Vec<Uuid>)> {
     let owners = RefCell::new(Vec::new());
-    let released = expiry::all(world.pool(), |owner| owners.borrow_mut().push(owner.0)).await?;
+    let released = expiry::all(&world.service, |owner| owners.borrow_mut().push(owner.0)).await?;
     Ok((released, owners.into_inner()))
 }
 

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 use tiris_ingest::context::Context;
 use tiris_ingest::lane::{Lane, Step};
-use tiris_testing::{PgServer, PgStop, eventually};
+use tiris_testing::{PgServer, PgStop, Role, eventually};
 
 async fn step_until_idle_at(lane: &mut Lane, cursor: u64) -> Result<()> {
     eventually("an idle lane", WAIT, async || {
@@ -174,7 +174,7 @@ async fn a_batch_too_slow_for_the_database_is_made_smaller() -> Result<()> {
         )
         .await?;
     // One event fits this limit, two do not.
-    let options: PgConnectOptions = world.database.url().parse()?;
+    let options: PgConnectOptions = world.database.url_as(Role::Ingest)?.parse()?;
     let pool = PgPool::connect_lazy_with(options.options([("statement_timeout", "900ms")]));
     let context = Context {
         pool,

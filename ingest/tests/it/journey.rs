@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tiris_domain::lane::EventStream;
-use tiris_testing::{NatsServer, Process, TestDatabase, binary, eventually};
+use tiris_testing::{NatsServer, Process, Role, TestDatabase, binary, eventually};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -42,7 +42,7 @@ impl System {
     fn ingest(&self) -> Result<Process> {
         Process::command(binary("tiris-ingest")?)
             .arg("run")
-            .env("DATABASE_URL", self.database.url())
+            .env("DATABASE_URL", self.database.url_as(Role::Ingest)?)
             .env("NATS_URL", self.nats.url())
             .env("TIRIS_ADMIN_LISTEN", "127.0.0.1:0")
             .env("TIRIS_LANES", "4")

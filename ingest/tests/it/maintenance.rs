@@ -16,7 +16,7 @@ const LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id
     FROM (SELECT * FROM sub_accounts LIMIT 1) a, generate_series(0, 42) n";
 
 async fn upkeep(world: &World, kept: &Retention) -> Result<()> {
-    let done = maintenance::upkeep(world.pool(), kept).await;
+    let done = maintenance::upkeep(&world.service, kept).await;
     ensure!(done, "the upkeep failed");
     Ok(())
 }

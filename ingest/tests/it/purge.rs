@@ -21,7 +21,7 @@ const ORDER: &str = "INSERT INTO orders (id, user_id, trading_id, order_id, ordi
     SELECT gen_random_uuid(), user_id, id, 'another', 0, 'open', now(), now(), now(), now() FROM tradings WHERE id = $1";
 
 async fn delete(world: &World) -> Result<()> {
-    let mut transaction = world.pool().begin().await?;
+    let mut transaction = world.service.begin().await?;
     let trading = TradingId(world.trading);
     tradings::delete(&mut transaction, UserId(world.user), trading).await?;
     transaction.commit().await?;
@@ -54,11 +54,11 @@ async fn continues_an_interrupted_purge() -> Result<()> {
     let (world, _) = deleted().await?;
     let trading = TradingId(world.trading);
 
-    let mut cut_off = world.pool().begin().await?;
+    let mut cut_off = world.service.begin().await?;
     let purged = tradings::purge_some(&mut cut_off, trading, PIECE).await?;
     ensure!(purged == Purged::Some, "{purged:?}");
     ensure!(
-        purge::all(world.pool()).await? == 0,
+        purge::all(&world.service).await? == 0,
         "two workers purge at once"
     );
     cut_off.rollback().await?;
@@ -66,12 +66,12 @@ async fn continues_an_interrupted_purge() -> Result<()> {
     let postings = i64::from(POSTINGS) + 1;
     world.expect_rows("transactions", postings).await?;
 
-    let mut piece = world.pool().begin().await?;
+    let mut piece = world.service.begin().await?;
     tradings::purge_some(&mut piece, trading, PIECE).await?;
     piece.commit().await?;
     world.verify().await?;
 
-    assert_eq!(purge::all(world.pool()).await?, 1);
+    assert_eq!(purge::all(&world.service).await?, 1);
     nothing_is_left(&world).await?;
     world.verify().await
 }
@@ -80,12 +80,12 @@ async fn continues_an_interrupted_purge() -> Result<()> {
 async fn events_of_a_trading_being_purged_become_dead_letters() -> Result<()> {
     let (world, mut lane) = deleted().await?;
 
-    let mut purging = world.pool().begin().await?;
+    let mut purging = world.service.begin().await?;
     tradings::purge_some(&mut purging, TradingId(world.trading), PIECE).await?;
     world.send_credits(3).await?;
     drain(&mut lane).await?;
     purging.rollback().await?;
-    assert_eq!(purge::all(world.pool()).await?, 1);
+    assert_eq!(purge::all(&world.service).await?, 1);
     world.send_credits(2).await?;
     drain(&mut lane).await?;
 
@@ -119,7 +119,7 @@ async fn delete_meanwhile(world: &World) -> Result<u64> {
     })
     .await?;
     delete(world).await?;
-    Ok(purge::all(world.pool()).await?)
+    Ok(purge::all(&world.service).await?)
 }
 
 #[tokio::test]

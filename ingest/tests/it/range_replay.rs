@@ -140,7 +140,7 @@ async fn refuses_a_range_that_ends_before_it_begins() -> Result<()> {
         ..everything()
     };
 
-    let mut connection = world.pool().acquire().await?;
+    let mut connection = world.service.acquire().await?;
     let refused = replay_jobs::create(&mut connection, &backwards).await;
 
     let expected = matches!(

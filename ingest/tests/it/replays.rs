@@ -29,7 +29,7 @@ fn options() -> ReplayOptions {
 }
 
 async fn replayed(world: &World, id: Uuid, options: &ReplayOptions) -> Result<Replay, Error> {
-    let mut transaction = world.pool().begin().await?;
+    let mut transaction = world.service.begin().await?;
     let done = replay(&mut transaction, id, options, rand::random()).await?;
     transaction.commit().await?;
     Ok(done)
@@ -58,7 +58,7 @@ async fn a_dry_run_reports_what_the_replay_then_does() -> Result<()> {
     let world = World::new().await?;
     let id = dead_letter_that_applies_now(&world).await?;
 
-    let rehearsed = rehearse_one(world.pool(), id, &options()).await?;
+    let rehearsed = rehearse_one(&world.service, id, &options()).await?;
 
     assert_eq!(refusal(&rehearsed), None);
     assert_eq!(rehearsed.postings.len(), 1);
@@ -93,7 +93,7 @@ async fn a_dead_letter_is_replayed_once_and_names_the_operator() -> Result<()> {
     let again = replayed(&world, id, &options()).await;
     let not_open = matches!(again, Err(Error::Conflict(Conflict::LetterNotOpen)));
     assert!(not_open, "{again:?}");
-    let mut connection = world.pool().acquire().await?;
+    let mut connection = world.service.acquire().await?;
     let given_up = discard(&mut connection, id, "why", &alice()).await;
     let not_open = matches!(given_up, Err(Error::Conflict(Conflict::LetterNotOpen)));
     assert!(not_open, "{given_up:?}");
@@ -275,8 +275,8 @@ async fn a_replay_of_many_skips_events_of_other_publishers() -> Result<()> {
         ..Filter::default()
     };
 
-    let (rehearsed, _) = rehearse_all(world.pool(), &malformed, &options(), None, 10).await?;
-    let done = replay_all(world.pool(), &malformed, &options(), |_| ()).await?;
+    let (rehearsed, _) = rehearse_all(&world.service, &malformed, &options(), None, 10).await?;
+    let done = replay_all(&world.service, &malformed, &options(), |_| ()).await?;
 
     assert_eq!(rehearsed.skipped, 1);
     assert_eq!(done.skipped, 1);
@@ -321,7 +321,7 @@ async fn a_dead_letter_belongs_to_its_publisher() -> Result<()> {
         ..mismatch.clone()
     };
 
-    let mut connection = world.pool().acquire().await?;
+    let mut connection = world.service.acquire().await?;
     let of_claimed = list(&mut connection, &of(world.user), 10).await?;
     let of_publisher = list(&mut connection, &of(publisher), 10).await?;
 
@@ -356,7 +356,7 @@ async fn a_rehearsal_changes_no_dead_letter() -> Result<()> {
     let world = World::new().await?;
     let filter = several_dead_letters(&world).await?;
 
-    let (rehearsed, next) = rehearse_all(world.pool(), &filter, &options(), None, 10).await?;
+    let (rehearsed, next) = rehearse_all(&world.service, &filter, &options(), None, 10).await?;
 
     assert_eq!(next, None);
     assert_eq!(rehearsed.left, 4);
@@ -370,7 +370,7 @@ async fn a_rehearsal_changes_no_dead_letter() -> Result<()> {
 async fn replays_in_stream_order_until_none_applies() -> Result<()> {
     let world = World::new().await?;
     let filter = several_dead_letters(&world).await?;
-    let pool = world.pool();
+    let pool = &world.service;
     let options = options();
     let unresolved = Filter {
         class: Some(DeadLetterClass::Unresolved),

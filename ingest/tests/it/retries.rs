@@ -63,7 +63,7 @@ async fn codes_and_statuses(world: &World) -> Result<Vec<String>> {
 
 /// Returns the numbers of open dead letters of each class, and of those that count as recent.
 async fn open_and_recent(world: &World) -> Result<Vec<(i64, i64)>> {
-    let mut connection = world.pool().acquire().await?;
+    let mut connection = world.service.acquire().await?;
     let lanes = (0..=LANES).map(|lane| LaneKey {
         stream: EventStream::Trading,
         lane,
@@ -400,9 +400,9 @@ async fn dead_letters_move_to_the_new_lane_of_their_user() -> Result<()> {
     world.open_account(early, "BNB").await?;
     make_due(&world).await?;
 
-    let moved = dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?;
+    let moved = dead_letters::rehome(&world.service, EventStream::Trading, LANES).await?;
     assert_eq!(moved, 1);
-    let moved = dead_letters::rehome(world.pool(), EventStream::Trading, LANES).await?;
+    let moved = dead_letters::rehome(&world.service, EventStream::Trading, LANES).await?;
     assert_eq!(moved, 0);
 
     step_until(&mut lane, "the credit", async || {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::process::{Command, Output};
 use std::time::Duration;
-use tiris_testing::{Process, binary, eventually, free_port};
+use tiris_testing::{Process, Role, binary, eventually, free_port, url_as};
 
 /// Longest time from SIGTERM to the exit, whatever is down.
 const EXIT_LIMIT: Duration = Duration::from_secs(20);
@@ -44,7 +44,7 @@ impl Worker {
         let listen = format!("127.0.0.1:{}", free_port()?);
         let command = Process::command(binary("tiris-ingest")?)
             .arg("run")
-            .env("DATABASE_URL", database_url)
+            .env("DATABASE_URL", url_as(database_url, Role::Ingest)?)
             .env("NATS_URL", nats_url)
             .env("TIRIS_LANES", LANES.to_string())
             .env("TIRIS_LEASE_SECONDS", LEASE_SECONDS.to_string())

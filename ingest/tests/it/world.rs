@@ -19,7 +19,7 @@ use tiris_ingest::context::Context;
 use tiris_ingest::settings::{Policy, RunArgs, Settings};
 use tiris_ingest::status::Board;
 use tiris_ingest::stream;
-use tiris_testing::{NatsServer, NatsSettings, TestDatabase, eventually};
+use tiris_testing::{NatsServer, NatsSettings, Role, TestDatabase, eventually};
 use uuid::Uuid;
 
 /// Lanes per stream in tests, without the lane of subjects without a user.
@@ -34,6 +34,8 @@ struct Args {
 
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
+    /// The connections of the code under test.
+    pub(crate) service: PgPool,
     pub(crate) nats: NatsServer,
     pub(crate) connection: Connection,
     pub(crate) settings: Settings,
@@ -63,9 +65,10 @@ impl World {
     pub(crate) async fn with_nats(nats: NatsSettings) -> Result<Self> {
         let database = TestDatabase::new().await?;
         let nats = NatsServer::private_with(nats).await?;
-        let settings = settings(database.url(), &nats.url())?;
+        let settings = settings(&database.url_as(Role::Ingest)?, &nats.url())?;
         let connection = Connection::open(&settings.nats).await?;
         let world = Self {
+            service: database.pool_as(Role::Ingest)?,
             database,
             nats,
             connection,
@@ -85,6 +88,7 @@ impl World {
         Ok(world)
     }
 
+    /// The connections of the test, as a superuser.
     pub(crate) fn pool(&self) -> &PgPool {
         self.database.pool()
     }
@@ -110,7 +114,7 @@ impl World {
 
     pub(crate) fn context(&self) -> Context {
         Context {
-            pool: self.pool().clone(),
+            pool: self.service.clone(),
             connection: self.connection.clone(),
             owner: Uuid::new_v4(),
             lanes: LANES,

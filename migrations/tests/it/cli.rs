@@ -7,7 +7,7 @@ use tiris_testing::{TestDatabase, free_port};
 use tokio::process::Command;
 
 /// The exit code and output of a command.
-struct Output {
+pub(crate) struct Output {
     code: Option<i32>,
     text: String,
 }
@@ -15,13 +15,13 @@ struct Output {
 impl Output {
     /// Asserts the exit code and a text in the output.
     #[track_caller]
-    fn ended(&self, code: i32, text: &str) {
+    pub(crate) fn ended(&self, code: i32, text: &str) {
         assert_eq!(self.code, Some(code), "{}", self.text);
         assert!(self.text.contains(text), "{}", self.text);
     }
 }
 
-async fn migrate(url: &str, arguments: &[&str]) -> Output {
+pub(crate) async fn migrate(url: &str, arguments: &[&str]) -> Output {
     let output = Command::new(env!("CARGO_BIN_EXE_tiris-migrate"))
         .args(arguments)
         .env("DATABASE_URL", url)

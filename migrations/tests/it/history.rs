@@ -12,7 +12,7 @@ use tiris_migrations::{HistoryKind, convert_history};
 use tiris_testing::TestDatabase;
 
 /// Converts the history; returns whether it changed.
-async fn convert(database: &TestDatabase, kind: HistoryKind) -> bool {
+pub(crate) async fn convert(database: &TestDatabase, kind: HistoryKind) -> bool {
     convert_history(database.url(), kind)
         .await
         .expect("converted")

@@ -45,23 +45,20 @@ pub async fn record(
     actor: &Actor,
     action: &Action<'_>,
 ) -> Result<()> {
-    sqlx::query(
-        "INSERT INTO audit_logs (id, timestamp, user_id, session_id, ip, agent, trace_id, action, resource_type, \
-         resource_id, before, after) VALUES ($1, clock_timestamp(), $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-    )
-    .bind(new_id())
-    .bind(actor.user.map(|user| user.0))
-    .bind(actor.session)
-    .bind(&actor.ip)
-    .bind(actor.agent.as_deref().map(stored_agent))
-    .bind(&actor.trace_id)
-    .bind(action.name)
-    .bind(action.resource)
-    .bind(&action.id)
-    .bind(&action.before)
-    .bind(&action.after)
-    .execute(connection)
-    .await?;
+    sqlx::query("SELECT record_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
+        .bind(new_id())
+        .bind(actor.user.map(|user| user.0))
+        .bind(actor.session)
+        .bind(&actor.ip)
+        .bind(actor.agent.as_deref().map(stored_agent))
+        .bind(&actor.trace_id)
+        .bind(action.name)
+        .bind(action.resource)
+        .bind(&action.id)
+        .bind(&action.before)
+        .bind(&action.after)
+        .execute(connection)
+        .await?;
 
     Ok(())
 }

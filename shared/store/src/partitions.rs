@@ -8,13 +8,13 @@ use std::time::Duration;
 /// Creates the missing partitions of this month and the following `months_ahead`, or the chunks of this week and the next.
 /// Returns how many it created. Also sets the planner's statistics of partitions created elsewhere, as by TimescaleDB.
 pub async fn ensure(pool: &PgPool, months_ahead: u32) -> Result<i32> {
-    let created = sqlx::query_scalar("SELECT ensure_partitions(now(), $1)")
+    let created = sqlx::query_scalar("SELECT upkeep_partitions($1)")
         .bind(convert::<_, i32>(months_ahead)?)
         .fetch_one(pool)
         .await?;
 
     // Without it, plans are worse, but correct.
-    if let Err(error) = sqlx::query("SELECT keep_owner_statistics()")
+    if let Err(error) = sqlx::query("SELECT upkeep_statistics()")
         .execute(pool)
         .await
     {
@@ -29,7 +29,7 @@ pub async fn ensure(pool: &PgPool, months_ahead: u32) -> Result<i32> {
 /// Makes TimescaleDB compress chunks older than `age`, or none. Returns whether that is a change. Does nothing without
 /// TimescaleDB.
 pub async fn compress_after(pool: &PgPool, age: Option<Duration>) -> Result<bool> {
-    Ok(sqlx::query_scalar("SELECT set_compression_age($1)")
+    Ok(sqlx::query_scalar("SELECT upkeep_compression($1)")
         .bind(age)
         .fetch_one(pool)
         .await?)

@@ -56,8 +56,7 @@ pub async fn drop_partitions(
         .bind(format!("{}ms", DROP_LOCK_TIMEOUT.as_millis()))
         .execute(&mut *connection)
         .await?;
-    let drop = "SELECT drop_partitions($1, clock_timestamp() - $2::interval)";
-    Ok(sqlx::query_scalar(drop)
+    Ok(sqlx::query_scalar("SELECT upkeep_retention($1, $2)")
         .bind(history.table())
         .bind(age)
         .fetch_one(connection)

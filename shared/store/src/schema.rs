@@ -11,21 +11,36 @@ pub async fn check_ready(pool: &PgPool) -> Result<()> {
             .fetch_one(pool)
             .await;
 
-    match is_applied {
-        Ok(true) => Ok(()),
-        Err(error) if !is_table_missing(&error) => Err(error.into()),
-        Ok(false) | Err(_) => Err(Error::Unavailable {
-            what: "database schema",
-            source: format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up")
-                .into(),
-        }),
-    }
+    let why = match is_applied {
+        Ok(true) => return Ok(()),
+        Ok(false) => not_applied(),
+        Err(error) => match code(&error).as_deref() {
+            Some(TABLE_MISSING) => not_applied(),
+            Some(DENIED) => format!(
+                "the user of the database may not read it ({error}): make it a member of tiris_api or tiris_ingest, and \
+                 run tiris-migrate up"
+            ),
+            _ => return Err(error.into()),
+        },
+    };
+
+    Err(Error::Unavailable {
+        what: "database schema",
+        source: why.into(),
+    })
 }
 
-fn is_table_missing(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code());
-    code.as_deref() == Some("42P01")
+fn not_applied() -> String {
+    format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up")
 }
+
+fn code(error: &sqlx::Error) -> Option<String> {
+    let code = error.as_database_error()?.code()?;
+    Some(code.into_owned())
+}
+
+const TABLE_MISSING: &str = "42P01";
+const DENIED: &str = "42501";
 
 /// The migration this build needs; a test compares it to the newest of the migrations crate.
-pub const LATEST_MIGRATION: &str = "m0013_orders";
+pub const LATEST_MIGRATION: &str = "m0015_roles";

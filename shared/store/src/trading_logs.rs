@@ -28,13 +28,13 @@ pub async fn delete(connection: &mut PgConnection, id: LogId) -> Result<Model> {
     }
 
     // Rows never change, so one that still exists is the one that was read.
-    let gone = sqlx::query("DELETE FROM trading_logs WHERE id = $1 AND timestamp = $2")
+    let is_gone: bool = sqlx::query_scalar("SELECT delete_trading_log($1, $2)")
         .bind(id.0)
         .bind(log.timestamp)
-        .execute(connection)
+        .fetch_one(connection)
         .await?;
-    match gone.rows_affected() {
-        0 => Err(missing()),
-        _ => Ok(log),
+    match is_gone {
+        true => Ok(log),
+        false => Err(missing()),
     }
 }

@@ -2,12 +2,14 @@
 
 use super::cluster::url;
 use super::folders::{is_alive, short_hash};
+use super::roles::{self, OWNER};
 use super::shared_server::SharedServer;
 use anyhow::{Context, Result};
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use tiris_migrations::roles::rights::Role;
 use tokio::sync::OnceCell;
 
 /// Size of the pool of a test.
@@ -48,7 +50,10 @@ impl TestDatabase {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{PREFIX}{}_{number}", std::process::id());
         let mut admin = connect(server.port).await?;
-        let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+        let statement = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER {OWNER}");
+        run(&mut admin, statement).await?;
+        // The rights on a database are not part of its template.
+        let statement = format!("REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC");
         run(&mut admin, statement).await?;
         admin.close().await?;
 
@@ -95,16 +100,29 @@ impl TestDatabase {
         Ok(())
     }
 
-    /// Returns the address of the database, which needs no password.
+    /// Returns the address of the database for a superuser, which needs no password. Programs and pools under test use
+    /// [`Self::url_as`] and [`Self::pool_as`].
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
     }
 
-    /// Returns the connections of the test.
+    /// Returns the connections of the test, as a superuser.
     #[must_use]
     pub fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    /// Returns the address of the database for a role.
+    pub fn url_as(&self, role: Role) -> Result<String> {
+        roles::url_as(&self.url, role)
+    }
+
+    /// Creates a pool of a role.
+    pub fn pool_as(&self, role: Role) -> Result<PgPool> {
+        Ok(PgPoolOptions::new()
+            .max_connections(POOL_SIZE)
+            .connect_lazy(&self.url_as(role)?)?)
     }
 }
 
@@ -139,6 +157,7 @@ async fn prepare_server() -> Result<SharedServer> {
         .bind(TEMPLATE_LOCK)
         .execute(&mut admin)
         .await?;
+    roles::prepare(&mut admin).await?;
     let names = database_names(&mut admin).await?;
     drop_orphans(&mut admin, &names).await?;
 
@@ -176,7 +195,8 @@ async fn drop_orphans(admin: &mut PgConnection, names: &[String]) -> Result<()> 
 async fn create_template(admin: &mut PgConnection, port: u16) -> Result<()> {
     let unfinished = "template_unfinished";
     drop_database(admin, unfinished).await?;
-    run(admin, format!("CREATE DATABASE {unfinished}")).await?;
+    let statement = format!("CREATE DATABASE {unfinished} OWNER {OWNER}");
+    run(admin, statement).await?;
     tiris_migrations::up(&url(port, unfinished)).await?;
     let statement = format!("ALTER DATABASE {unfinished} RENAME TO {}", template_name());
     run(admin, statement).await

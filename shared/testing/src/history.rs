@@ -4,6 +4,7 @@ use super::database::TestDatabase;
 use anyhow::{Result, ensure};
 use sqlx::PgPool;
 use std::io::Write;
+use tiris_migrations::{HistoryKind, convert_history};
 use uuid::Uuid;
 
 /// Books `postings` credits of one unit on an account without postings, each with its log and one microsecond after the
@@ -59,9 +60,7 @@ impl TestDatabase {
     /// Creates a database whose history is native partitions, also on a server with TimescaleDB.
     pub async fn native() -> Result<Self> {
         let database = Self::new().await?;
-        sqlx::query("SELECT history_to_native()")
-            .execute(database.pool())
-            .await?;
+        convert_history(database.url(), HistoryKind::Native).await?;
         Ok(database)
     }
 

@@ -9,13 +9,13 @@
 //! ```no_run
 //! # async fn example() -> anyhow::Result<()> {
 //! use std::time::Duration;
-//! use tiris_testing::{NatsServer, Process, TestDatabase, binary, eventually};
+//! use tiris_testing::{NatsServer, Process, Role, TestDatabase, binary, eventually};
 //!
 //! let database = TestDatabase::new().await?;
 //! let mut nats = NatsServer::private().await?;
 //! let mut ingest = Process::command(binary("tiris-ingest")?)
 //!     .args(["run"])
-//!     .env("DATABASE_URL", database.url())
+//!     .env("DATABASE_URL", database.url_as(Role::Ingest)?)
 //!     .env("NATS_URL", nats.url())
 //!     .spawn()?;
 //! eventually("one balance", Duration::from_secs(10), async || {
@@ -49,6 +49,7 @@ mod partitions;
 mod port;
 mod postgres;
 mod process;
+mod roles;
 mod server_user;
 mod shared_server;
 mod statements;
@@ -72,9 +73,11 @@ pub use partitions::{Partition, partitions};
 pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};
 pub use process::{Process, local_http_client};
+pub use roles::url_as;
 pub use server_user::ServerUser;
 pub use statements::{Scan, Statement, Statements};
 pub use timescale::has_timescale;
+pub use tiris_migrations::roles::rights::Role;
 pub use tools::{
     PgTools, SCHEMATHESIS_REQUIREMENTS, SCHEMATHESIS_REQUIREMENTS_FILE, binary, find_nats_server,
     find_postgres, find_promtool, find_schemathesis, schemathesis_dir,

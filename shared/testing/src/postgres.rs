@@ -4,6 +4,7 @@ use super::cluster::{self, REDIRECTING, create_cluster, prepare_dir};
 use super::folders::scratch_dir;
 use super::port::on_free_port;
 use super::process::Process;
+use super::roles;
 use super::server_user::ServerUser;
 use super::timescale;
 use super::tools::{PgTools, find_postgres};
@@ -74,7 +75,7 @@ pub struct PgServer {
 
 impl PgServer {
     /// Starts the server of the cluster in `dir`, which is created when it is missing: UTF-8, UTC, connections from this
-    /// machine over TCP only, log in `dir/postgres.log`. As root it runs as an unprivileged user, who must be able to
+    /// machine over TCP only, the roles of the schema, log in `dir/postgres.log`. As root it runs as an unprivileged user, who must be able to
     /// reach `dir`.
     ///
     /// Accepts connections on return.
@@ -126,6 +127,7 @@ impl PgServer {
 
         let port = server.settings.port;
         on_free_port(port, async |port| server.launch(port).await).await?;
+        server.prepare_roles().await?;
         Ok(server)
     }
 
@@ -139,6 +141,12 @@ impl PgServer {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         cluster::url(self.port, database)
+    }
+
+    /// Returns the log of the server.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.dir.join("postgres.log")
     }
 
     /// Returns the main process of the server; None while it is stopped.
@@ -184,13 +192,20 @@ impl PgServer {
         }
     }
 
+    async fn prepare_roles(&self) -> Result<()> {
+        let address: PgConnectOptions = self.url("postgres").parse()?;
+        let mut connection = address.disable_statement_logging().connect().await?;
+        roles::prepare(&mut connection).await?;
+        Ok(connection.close().await?)
+    }
+
     fn data_dir(&self) -> PathBuf {
         self.dir.join("data")
     }
 
     async fn launch(&mut self, port: u16) -> Result<()> {
         let mut command = Process::command(self.tools.bin.join("postgres"))
-            .log(self.dir.join("postgres.log"))
+            .log(self.log())
             .signal_on_exit(Signal::SIGINT)
             .show_log(false)
             .arg("-D")
@@ -232,6 +247,9 @@ impl PgServer {
             "timezone=UTC".into(),
             "log_timezone=UTC".into(),
             "logging_collector=off".into(),
+            // Parameters are secrets, for example the verifier of a login.
+            "log_parameter_max_length=0".into(),
+            "log_parameter_max_length_on_error=0".into(),
         ];
         if !self.settings.durable {
             settings.extend(["fsync=off", "full_page_writes=off"].map(String::from));

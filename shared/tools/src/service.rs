@@ -3,14 +3,15 @@
 use anyhow::{Context, Result, ensure};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tiris_testing::{Process, ProcessCommand, binary, free_port};
+use tiris_testing::{Process, ProcessCommand, Role, binary, free_port, url_as};
 
 /// The longest time from the start of a service until it is ready, with everything it needs running.
 pub const READY_LIMIT: Duration = Duration::from_secs(60);
 /// The longest time from SIGTERM to the end of a service.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// Describes `program command`, such as `tiris-ingest run`. Its log is not printed when it is dropped.
+/// Describes `program command`, such as `tiris-ingest run`, with the role of the program in the database. Its log is not
+/// printed when it is dropped.
 ///
 /// # Errors
 /// When the program is missing.
@@ -20,9 +21,14 @@ pub fn service(
     database_url: &str,
     admin_port: u16,
 ) -> Result<ProcessCommand> {
+    let role = match program {
+        "tiris-api" => Role::Api,
+        _ => Role::Ingest,
+    };
+
     Ok(Process::command(binary(program)?)
         .arg(command)
-        .env("DATABASE_URL", database_url)
+        .env("DATABASE_URL", url_as(database_url, role)?)
         .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
         .env("TIRIS_ENV", "dev")
         .show_log(false))

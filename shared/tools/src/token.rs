@@ -4,7 +4,7 @@ use crate::service::run_program;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::path::Path;
-use tiris_testing::binary;
+use tiris_testing::{Role, binary, url_as};
 use tokio::process::Command;
 
 /// An access token and its user.
@@ -29,7 +29,7 @@ pub async fn issue_token(
     command
         .args(["token", "--json"])
         .args(arguments)
-        .env("DATABASE_URL", database_url)
+        .env("DATABASE_URL", url_as(database_url, Role::Api)?)
         .env("TIRIS_ENV", "dev")
         .env("TIRIS_JWT_KEY_FILE", key_file);
 

@@ -9,6 +9,7 @@ use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tiris_domain::ids::new_id;
 use tiris_runtime::crypto::SecretColumn;
+use tiris_testing::Role;
 use uuid::Uuid;
 
 const BINDINGS: usize = 60;
@@ -40,7 +41,7 @@ impl Rotation {
 /// Runs the command with these keys.
 async fn rotate(world: &World, keys: &Keys) -> Ran {
     let keys = keys.clone();
-    let url = world.database.url().to_owned();
+    let url = world.database.url_as(Role::Api).expect("an address");
     let run = move || {
         let environment = [
             ("DATABASE_URL", url.as_str()),

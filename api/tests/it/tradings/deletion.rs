@@ -56,7 +56,7 @@ async fn hides_a_long_history_at_once() {
 
 /// Purges one piece, committed.
 async fn purge(world: &World, trading: TradingId) -> Purged {
-    let mut piece = world.pool().begin().await.expect("a transaction");
+    let mut piece = world.service().begin().await.expect("a transaction");
     let purged = tradings::purge_some(&mut piece, trading, PIECE)
         .await
         .expect("a piece");
@@ -91,7 +91,7 @@ async fn only_one_purge_runs_and_it_can_be_interrupted() {
     let book = user.book("grid", "0", "0").await;
     delete_long(&world, &user, &book).await;
     let trading = TradingId(book.trading.parse().expect("an id"));
-    let mut cut_off = world.pool().begin().await.expect("a transaction");
+    let mut cut_off = world.service().begin().await.expect("a transaction");
     let begun = tradings::purge_some(&mut cut_off, trading, PIECE).await;
     assert_eq!(begun.expect("a piece"), Purged::Some);
 
@@ -110,7 +110,7 @@ async fn a_deletion_waits_for_a_concurrent_booking() {
     let book = user.book("grid", "1", "1").await;
     let path = format!("/v1/tradings/{}", book.trading);
     let record = book.entry(user.id, Command::Record { account: None });
-    let mut booking = world.pool().begin().await.expect("a transaction");
+    let mut booking = world.service().begin().await.expect("a transaction");
     let batch = apply_batch(&mut booking, &[record], 7)
         .await
         .expect("booked");

@@ -5,12 +5,18 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgPool, Postgres, Transaction};
 use std::time::Duration;
 use tiris_domain::ids::new_id;
-use tiris_testing::eventually;
+use tiris_testing::{Role, eventually};
 use uuid::Uuid;
 
 impl World {
+    /// The connections of the test, as a superuser.
     pub(crate) fn pool(&self) -> &PgPool {
         self.database.pool()
+    }
+
+    /// Connections with the rights of the API.
+    pub(crate) fn service(&self) -> PgPool {
+        self.database.pool_as(Role::Api).expect("a pool")
     }
 
     /// Runs statements without parameters.
@@ -68,7 +74,8 @@ impl World {
     /// Asserts that the books are consistent.
     pub(crate) async fn verify(&self) {
         let progress = indicatif::ProgressBar::hidden();
-        let report = tiris_migrations::verify(self.database.url(), &progress).await;
+        let url = self.database.url_as(Role::Read).expect("an address");
+        let report = tiris_migrations::verify(&url, &progress).await;
 
         let report = report.expect("a report");
         assert!(report.is_clean(), "{report:?}");

@@ -23,12 +23,12 @@ pub(super) fn everything() -> NewJob {
 }
 
 pub(super) async fn request(world: &World, job: &NewJob) -> Result<Uuid> {
-    let mut connection = world.pool().acquire().await?;
+    let mut connection = world.service.acquire().await?;
     Ok(replay_jobs::create(&mut connection, job).await?.id)
 }
 
 pub(super) async fn find(world: &World, id: Uuid) -> Result<Job> {
-    let mut connection = world.pool().acquire().await?;
+    let mut connection = world.service.acquire().await?;
     Ok(replay_jobs::get(&mut connection, id).await?)
 }
 

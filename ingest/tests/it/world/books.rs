@@ -7,7 +7,7 @@ use tiris_domain::ids::{AccountId, TradingId, UserId};
 use tiris_domain::ledger::{Asset, Belief, Command, Direction, Movement};
 use tiris_store::dead_letters::{self, Actor};
 use tiris_store::ledger::{self, Disposition, Entry, Source};
-use tiris_testing::eventually;
+use tiris_testing::{Role, eventually};
 use uuid::Uuid;
 
 /// An account to add.
@@ -194,7 +194,8 @@ impl World {
     /// Runs the checks of the migrations tool on the books.
     pub(crate) async fn verify(&self) -> Result<()> {
         let hidden = indicatif::ProgressBar::hidden();
-        let report = tiris_migrations::verify(self.database.url(), &hidden).await?;
+        let url = self.database.url_as(Role::Read)?;
+        let report = tiris_migrations::verify(&url, &hidden).await?;
         ensure!(report.is_clean(), "{report:?}");
         Ok(())
     }

@@ -10,7 +10,8 @@ use tiris_testing::TestDatabase;
 
 const MIGRATION: &str = "m0010_eighteen_decimals";
 
-const PARTITIONS: &str = "SELECT ensure_partitions(now() - interval '3 months', 3)";
+const PARTITIONS: &str =
+    "SET ROLE tiris_owner; SELECT ensure_partitions(now() - interval '3 months', 3)";
 
 /// All money, whatever number of places it is printed with.
 const MONEY: &str = "

@@ -30,7 +30,8 @@ pub(super) const ROWS: &str = "
         UNION ALL SELECT a::text FROM audit_logs a) rows (row)";
 
 pub(super) async fn fill_long(database: &TestDatabase) {
-    let partitions = "SELECT ensure_partitions(now() - interval '3 months', 3)";
+    let partitions =
+        "SET ROLE tiris_owner; SELECT ensure_partitions(now() - interval '3 months', 3)";
     run(database, partitions).await;
     fill(database, "now()").await;
     run(database, POSTINGS).await;

@@ -103,32 +103,25 @@ pub enum Purged {
 /// A table of the history of a trading. The rows of one timestamp were booked together and are removed together, so that an
 /// index finds a piece. Its end is read first, because a plan for an unknown end reads whole partitions.
 struct HistoryPiece {
+    table: &'static str,
     /// Reads the last timestamp of the piece.
     end: &'static str,
-    removal: &'static str,
 }
 
 /// The history of a trading, in the order of removal.
 const HISTORY: [HistoryPiece; 2] = [
     HistoryPiece {
+        table: "transactions",
         end: "SELECT timestamp FROM transactions WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
-        removal: "DELETE FROM transactions WHERE trading_id = $1 AND timestamp <= coalesce($2::timestamptz, 'infinity')",
     },
     HistoryPiece {
+        table: "trading_logs",
         end: "SELECT timestamp FROM trading_logs WHERE trading_id = $1 ORDER BY timestamp OFFSET $2 - 1 LIMIT 1",
-        removal: "DELETE FROM trading_logs WHERE trading_id = $1 AND timestamp <= coalesce($2::timestamptz, 'infinity')",
     },
 ];
 
-/// The other rows of a trading, in the order of removal: orders and accounts by id, as the ledger locks them, because a
-/// booking may still wait for one that it saw alive.
-const HELD: [&str; 3] = [
-    "DELETE FROM holds WHERE (sub_account_id, order_id, symbol) IN ( \
-         SELECT sub_account_id, order_id, symbol FROM holds WHERE trading_id = $1 LIMIT $2)",
-    "DELETE FROM orders WHERE id IN (SELECT id FROM orders WHERE trading_id = $1 ORDER BY id LIMIT $2 FOR UPDATE)",
-    "DELETE FROM sub_accounts WHERE id IN (SELECT id FROM sub_accounts WHERE trading_id = $1 ORDER BY id LIMIT $2 \
-         FOR UPDATE)",
-];
+/// The tables with the other rows of a trading, in the order of removal.
+const HELD: [&str; 3] = ["holds", "orders", "sub_accounts"];
 
 /// Removes about `limit` rows of a trading in status `deleting`, inside the caller's transaction, and finally the trading.
 /// Any worker can continue after any piece. The ids of its events, which must never be applied again, and its dead letters
@@ -147,28 +140,20 @@ pub async fn purge_some(
         return Ok(Purged::Nothing);
     }
 
-    // Permits this transaction to delete from the append-only books of this trading.
-    let open = "SELECT set_config('tiris.purge_trading_id', $1::text, true)";
-    by_id::execute(&mut *connection, id.0, open).await?;
-
     for piece in HISTORY {
         if remove_piece(connection, id, piece, limit).await? {
             return Ok(Purged::Some);
         }
     }
-    for statement in HELD {
-        let gone = sqlx::query(statement)
-            .bind(id.0)
-            .bind(i64::from(limit))
-            .execute(&mut *connection)
-            .await?;
-        if gone.rows_affected() >= u64::from(limit) {
+    for table in HELD {
+        let gone = remove(connection, id, table, None, limit).await?;
+        if gone >= i64::from(limit) {
             return Ok(Purged::Some);
         }
     }
 
     by_id::execute(&mut *connection, id.0, FORGET_BOTS).await?;
-    by_id::execute(connection, id.0, "DELETE FROM tradings WHERE id = $1").await?;
+    remove(connection, id, "tradings", None, limit).await?;
     Ok(Purged::All)
 }
 
@@ -185,14 +170,26 @@ async fn remove_piece(
         .fetch_optional(&mut *connection)
         .await?;
 
-    // Not prepared, so that the planner knows the end.
-    sqlx::query(piece.removal)
-        .persistent(false)
-        .bind(id.0)
-        .bind(end)
-        .execute(connection)
-        .await?;
+    remove(connection, id, piece.table, end, limit).await?;
     Ok(end.is_some())
+}
+
+/// Removes rows of a trading from a table: of the history all until `end`, of the others at most `limit`. Returns how many.
+/// The function of the database refuses any other trading than one that is being deleted.
+async fn remove(
+    connection: &mut PgConnection,
+    id: TradingId,
+    table: &'static str,
+    end: Option<DateTime<Utc>>,
+    limit: u32,
+) -> Result<i64> {
+    Ok(sqlx::query_scalar("SELECT purge_trading($1, $2, $3, $4)")
+        .bind(id.0)
+        .bind(table)
+        .bind(end)
+        .bind(i64::from(limit))
+        .fetch_one(connection)
+        .await?)
 }
 
 /// Returns the ids of tradings to be purged, at most `limit`.

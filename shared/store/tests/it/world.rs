@@ -14,11 +14,13 @@ use tiris_domain::money::Number;
 use tiris_store::ledger::{
     Batch, Cause, Claim, Disposition, Entry, Source, apply_batch, assert_fresh,
 };
-use tiris_testing::TestDatabase;
+use tiris_testing::{Role, TestDatabase};
 
 /// A database with one user and one trading with 10 BTC, 1000 USDT and 5 BNB.
 pub(crate) struct World {
     pub(crate) database: TestDatabase,
+    /// The connections of the code under test.
+    pub(crate) service: PgPool,
     pub(crate) user: UserId,
     pub(crate) trading: TradingId,
     pub(crate) btc: AccountId,
@@ -36,6 +38,7 @@ impl World {
         let bnb = add_account(database.pool(), user, trading, "BNB").await;
 
         let world = Self {
+            service: database.pool_as(Role::Ingest).expect("a pool"),
             database,
             user,
             trading,
@@ -56,6 +59,7 @@ impl World {
         world
     }
 
+    /// The connections of the test, as a superuser.
     pub(crate) fn pool(&self) -> &PgPool {
         self.database.pool()
     }
@@ -172,7 +176,7 @@ impl World {
 
     /// Applies a batch in a transaction of its own.
     pub(crate) async fn apply(&self, entries: &[Entry]) -> Batch {
-        let mut transaction = self.pool().begin().await.expect("begun");
+        let mut transaction = self.service.begin().await.expect("begun");
         let batch = apply_batch(&mut transaction, entries, rand_seed())
             .await
             .expect("applied");

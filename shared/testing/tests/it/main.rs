@@ -2,6 +2,7 @@
 
 mod databases;
 mod nats;
+mod parameters;
 mod postgres;
 mod processes;
 mod victim;

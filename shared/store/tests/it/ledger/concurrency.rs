@@ -62,7 +62,7 @@ async fn a_rolled_back_batch_writes_nothing() {
     let world = World::new().await;
     let credit = || world.event("e1", 1, world.credit("1"));
 
-    let mut transaction = world.pool().begin().await.expect("begun");
+    let mut transaction = world.service.begin().await.expect("begun");
     apply_batch(&mut transaction, &[credit()], rand_seed())
         .await
         .expect("applied");
@@ -76,7 +76,7 @@ async fn a_rolled_back_batch_writes_nothing() {
 #[tokio::test]
 async fn a_batch_older_than_ten_seconds_must_be_retried() {
     let world = World::new().await;
-    let mut connection = world.pool().acquire().await.expect("connection");
+    let mut connection = world.service.acquire().await.expect("connection");
     let now = Utc::now();
 
     assert_fresh(&mut connection, now - TimeDelta::seconds(5))
@@ -91,13 +91,13 @@ async fn a_batch_older_than_ten_seconds_must_be_retried() {
 
 /// Applies an event while another transaction that applied `first` is open, which commits as soon as the event waits for it.
 async fn apply_behind(world: &World, first: Command, second: Command) -> Result<Batch> {
-    let mut open = world.pool().begin().await.expect("begun");
+    let mut open = world.service.begin().await.expect("begun");
     apply_batch(&mut open, &[world.event("first", 1, first)], rand_seed())
         .await
         .expect("applied");
 
     let second = [world.event("second", 1, second)];
-    let mut waiting = world.pool().begin().await.expect("begun");
+    let mut waiting = world.service.begin().await.expect("begun");
     let (outcome, ()) = tokio::join!(
         apply_batch(&mut waiting, &second, rand_seed()),
         commit_when_awaited(world, open),
@@ -178,7 +178,7 @@ async fn a_hold_that_is_renewed_before_its_release_stays() {
     world.outcome(world.event("expired", 1, expired)).await;
 
     let renewed = world.lock_until("2", Some("A"), future);
-    let mut open = world.pool().begin().await.expect("begun");
+    let mut open = world.service.begin().await.expect("begun");
     apply_batch(
         &mut open,
         &[world.event("renewed", 1, renewed)],
@@ -186,7 +186,7 @@ async fn a_hold_that_is_renewed_before_its_release_stays() {
     )
     .await
     .expect("applied");
-    let mut upkeep = world.pool().begin().await.expect("begun");
+    let mut upkeep = world.service.begin().await.expect("begun");
     let (released, ()) = tokio::join!(
         release_expired(&mut upkeep, world.trading, 10, rand_seed()),
         commit_when_awaited(&world, open),

@@ -139,7 +139,7 @@ fn pool(url: &str) -> Result<PgPool> {
 }
 
 async fn create_database(admin: &PgPool, name: &str, template: &str) -> Result<()> {
-    let statement = format!("CREATE DATABASE {name} TEMPLATE {template}");
+    let statement = format!("CREATE DATABASE {name} TEMPLATE {template} OWNER tiris_owner");
     admin.execute(AssertSqlSafe(statement)).await?;
     Ok(())
 }

@@ -29,7 +29,7 @@ pub(crate) async fn create(server_url: &str) -> Result<()> {
 
     if !exists {
         connection
-            .execute("CREATE DATABASE tiris")
+            .execute("CREATE DATABASE tiris OWNER tiris_owner")
             .await
             .context("cannot create the database")?;
     }

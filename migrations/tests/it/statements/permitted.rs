@@ -1,0 +1,86 @@
+//! Tests that the services and `verify` may run their statements under their roles.
+
+use super::{Prepared, of_the_code, prepare};
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use std::collections::BTreeSet;
+use tiris_testing::{Role, TestDatabase};
+
+const DENIED: &str = "42501";
+
+/// Runs the prepared statements with NULLs in a rolled back transaction; returns those that are denied.
+async fn denied(connection: &mut PgConnection, prepared: &[Prepared]) -> BTreeSet<String> {
+    let mut denied = BTreeSet::new();
+    connection.execute("BEGIN").await.expect("a transaction");
+
+    for statement in prepared {
+        connection
+            .execute("SAVEPOINT before")
+            .await
+            .expect("a savepoint");
+        let ran = connection.execute(AssertSqlSafe(statement.run())).await;
+        connection
+            .execute("ROLLBACK TO before")
+            .await
+            .expect("rolled back");
+
+        let error = ran.err();
+        let error = error.as_ref().and_then(|error| error.as_database_error());
+        if error.and_then(|error| error.code()).as_deref() == Some(DENIED) {
+            denied.insert(statement.place.clone());
+        }
+    }
+
+    connection.execute("ROLLBACK").await.expect("rolled back");
+    denied
+}
+
+/// Returns the statements in these folders that a role may not run.
+async fn denied_to(database: &TestDatabase, role: Role, folders: &[&str]) -> BTreeSet<String> {
+    let connection = PgConnection::connect(database.url()).await;
+    let mut connection = connection.expect("a connection");
+    let statements = of_the_code().statements.into_iter();
+    let statements =
+        statements.filter(|(file, _)| folders.iter().any(|folder| file.starts_with(folder)));
+    let prepared = prepare(&mut connection, statements)
+        .await
+        .expect("they fit");
+    assert!(!prepared.is_empty(), "no statement in {folders:?}");
+
+    // What a session has prepared stays when it takes a role.
+    let role = format!("SET ROLE {}", role.name());
+    connection
+        .execute(AssertSqlSafe(role))
+        .await
+        .expect("a role");
+    denied(&mut connection, &prepared).await
+}
+
+#[tokio::test]
+async fn every_role_may_run_its_statements() {
+    let database = TestDatabase::new().await.expect("a database");
+
+    for (role, folders) in [
+        (Role::Api, &["api/src"][..]),
+        (Role::Ingest, &["ingest/src"]),
+        (Role::Read, &["migrations/src/verify"]),
+    ] {
+        let denied = denied_to(&database, role, folders).await;
+        assert!(denied.is_empty(), "{}: {denied:#?}", role.name());
+    }
+}
+
+#[tokio::test]
+async fn every_statement_of_the_store_is_permitted_to_a_service() {
+    let database = TestDatabase::new().await.expect("a database");
+
+    let api = denied_to(&database, Role::Api, &["shared/store/src"]).await;
+    let ingest = denied_to(&database, Role::Ingest, &["shared/store/src"]).await;
+
+    let neither: Vec<_> = api.intersection(&ingest).collect();
+    assert!(
+        neither.is_empty(),
+        "extend migrations/src/roles/rights.rs: {neither:#?}"
+    );
+    // Otherwise the roles were not in effect.
+    assert!(!api.is_empty() && !ingest.is_empty());
+}
