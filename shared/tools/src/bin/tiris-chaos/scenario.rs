@@ -1,8 +1,11 @@
 //! The scenarios, one per file.
 
 mod client;
+pub(crate) mod failover;
 pub(crate) mod faults;
+mod requests;
 pub(crate) mod restore;
 pub(crate) mod rolling;
+pub(crate) mod rollout;
 pub(crate) mod scale;
 pub(crate) mod trouble;
