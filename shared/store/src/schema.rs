@@ -2,19 +2,29 @@
 
 use crate::error::{Error, Result};
 use sqlx::PgPool;
+use tiris_runtime::database::renew_sessions;
 
-/// Fails unless the database is available and has the migration [`LATEST_MIGRATION`].
+/// Fails unless the database accepts changes and has the migration [`LATEST_MIGRATION`].
 pub async fn check_ready(pool: &PgPool) -> Result<()> {
-    let is_applied =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM seaql_migrations WHERE version = $1)")
-            .bind(LATEST_MIGRATION)
-            .fetch_one(pool)
-            .await;
+    let found: sqlx::Result<(bool, bool)> = sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM seaql_migrations WHERE version = $1), \
+         current_setting('transaction_read_only') = 'on'",
+    )
+    .bind(LATEST_MIGRATION)
+    .fetch_one(pool)
+    .await;
 
-    match is_applied {
-        Ok(true) => Ok(()),
+    match found {
+        Ok((true, false)) => Ok(()),
+        Ok((_, true)) => {
+            renew_sessions("the database became read-only");
+            Err(Error::Unavailable {
+                what: "database",
+                source: "it is read-only: a standby, or a primary that was replaced".into(),
+            })
+        }
         Err(error) if !is_table_missing(&error) => Err(error.into()),
-        Ok(false) | Err(_) => Err(Error::Unavailable {
+        Ok((false, false)) | Err(_) => Err(Error::Unavailable {
             what: "database schema",
             source: format!("migration {LATEST_MIGRATION} is not applied: run tiris-migrate up")
                 .into(),
