@@ -24,7 +24,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_runtime::config::DatabaseConfig;
-use tiris_runtime::health::{self, Health};
+use tiris_runtime::health::Health;
 use tiris_runtime::{admin, database};
 use tokio_util::sync::CancellationToken;
 
@@ -149,7 +149,7 @@ fn health(pool: &PgPool, streams: &Arc<Streams>, replica: Option<&Arc<Replica>>)
     let health = Health::default()
         .with("database", move || {
             let pool = pool.clone();
-            async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
+            async move { database::check(&pool, tiris_store::schema::check_ready(&pool)).await }
         })
         .with_optional("nats", move || ready(streams.wakes.check()));
 
@@ -177,7 +177,7 @@ fn replica(config: &DatabaseConfig) -> anyhow::Result<Arc<Replica>> {
         min_connections: 0,
         ..config.clone()
     };
-    let pool = database::pool_for_lists(&config, "tiris-api replica")
+    let pool = database::pool_of_replica(&config, "tiris-api replica")
         .context("cannot use DATABASE_REPLICA_URL")?;
     Ok(Arc::new(Replica::new(pool)))
 }

@@ -3,5 +3,6 @@
 pub(crate) mod cors;
 pub(crate) mod headers;
 pub(crate) mod measure;
+pub(crate) mod repeat;
 pub(crate) mod timeout;
 pub(crate) mod trace;

@@ -40,6 +40,8 @@ const HALTED_WAIT: Duration = Duration::from_secs(5);
 /// Shortest and longest wait before a retry after a transient failure.
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// Longest wait while the database cannot be reached: after a failover the lanes continue within seconds.
+const RECONNECT_MAX: Duration = Duration::from_secs(2);
 
 /// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -164,7 +166,12 @@ impl Lane {
                 self.follow(stored);
                 Step::Followed
             }
-            Err(Interrupt::Failed(error)) => Step::Waiting(explain(&error)),
+            Err(Interrupt::Failed(error)) => {
+                if error.is_unreachable() {
+                    self.backoff = self.backoff.min(RECONNECT_MAX);
+                }
+                Step::Waiting(explain(&error))
+            }
         }
     }
 

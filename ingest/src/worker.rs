@@ -15,7 +15,7 @@ use sqlx::PgPool;
 use std::future::ready;
 use std::time::Duration;
 use tiris_runtime::admin;
-use tiris_runtime::health::{self, Health};
+use tiris_runtime::health::Health;
 use tiris_runtime::{database, metrics, telemetry};
 use tiris_store::error::Result;
 use tiris_store::partitions;
@@ -84,7 +84,7 @@ fn health(pool: PgPool, connection: Connection, board: Board) -> Health {
     Health::default()
         .with("database", move || {
             let pool = pool.clone();
-            async move { health::of_database(tiris_store::schema::check_ready(&pool).await) }
+            async move { database::check(&pool, tiris_store::schema::check_ready(&pool)).await }
         })
         .with("nats", move || {
             ready(if connection.is_connected() {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tiris_domain::ids::UserId;
 use tiris_domain::states::{Role, UserStatus};
 use tiris_store::error::{Error, Result};
+use tiris_store::race::retried;
 use tiris_store::sessions;
 use uuid::Uuid;
 
@@ -119,7 +120,8 @@ impl Sessions {
 
     async fn load(&self, token: &str) -> Result<Loaded> {
         let claims = token::verify(&self.keys, token)?;
-        let Some(found) = sessions::find(&self.pool, claims.sub, claims.sid).await? else {
+        let found = retried(async || sessions::find(&self.pool, claims.sub, claims.sid).await);
+        let Some(found) = found.await? else {
             return Ok(Err("its session does not exist"));
         };
 

@@ -7,7 +7,7 @@ use super::rate::Limits;
 use super::respond;
 use crate::auth::keys::Keys;
 use crate::middleware::cors::Cors;
-use crate::middleware::{headers, measure, timeout, trace};
+use crate::middleware::{headers, measure, repeat, timeout, trace};
 use crate::routes::operations;
 use crate::settings::Settings;
 use crate::state::State;
@@ -59,6 +59,7 @@ pub(crate) fn endpoint(
         .nest("/", service)
         // A layer holds the state of all layers below it; boxing some of them keeps it from outgrowing the stack.
         .boxed()
+        .around(repeat::repeat)
         .around(move |next, request| timeout::bound(next, request, time))
         .with(CatchPanic::new().with_handler(respond::panicked))
         .around(limit::charge_rest)

@@ -6,6 +6,7 @@ use sqlx::PgPool;
 use std::time::Duration;
 use tiris_runtime::config::{DatabaseArgs, Environment, NatsArgs, Problems};
 use tiris_runtime::database;
+use tiris_store::error::Error;
 
 /// How long a command waits for NATS.
 const NATS_WAIT: Duration = Duration::from_secs(5);
@@ -16,7 +17,7 @@ pub(super) async fn database(args: &DatabaseArgs) -> anyhow::Result<PgPool> {
     let config = args.check(environment(), &mut problems);
     let pool = database::pool(&problems.finish(config)?, "tiris-ingest command")?;
 
-    let connected = pool.acquire().await.map(drop);
+    let connected = pool.acquire().await.map(drop).map_err(Error::from);
     connected.context("cannot connect to the database; check that it runs, and DATABASE_URL")?;
     Ok(pool)
 }

@@ -101,10 +101,10 @@ impl Lane {
     }
 }
 
-/// Attempts at a batch that loses races against other transactions, such as requests for the same new order.
+/// Attempts at a batch that loses races against other transactions, such as requests for the same new order, or its session.
 const ATTEMPTS_MAX: u32 = 3;
 
-/// Commits `items`, again at once when another transaction was first.
+/// Commits `items`, again at once when another transaction was first, or a migration or failover outdated the session.
 async fn transact_with_races(
     context: &Context,
     position: &LanePosition,
@@ -114,7 +114,9 @@ async fn transact_with_races(
     loop {
         let outcome = transact_within_limit(context, position, items, None).await;
         match &outcome {
-            Err(Interrupt::Failed(error)) if error.is_race() && attempts < ATTEMPTS_MAX => {
+            Err(Interrupt::Failed(error))
+                if attempts < ATTEMPTS_MAX && (error.is_race() || error.is_outdated_session()) =>
+            {
                 attempts += 1;
             }
             _ => return outcome,

@@ -26,6 +26,7 @@ mod replays;
 mod restore;
 mod retries;
 mod rights;
+mod rollout;
 mod status;
 mod streams;
 mod worker;

@@ -1,6 +1,5 @@
 //! The health of a process: the checks of its dependencies, their history, and whether the process is draining.
 
-use crate::explain;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -181,13 +180,6 @@ impl Check {
         };
         last.insert(found).clone()
     }
-}
-
-/// Returns the outcome of a check of the database.
-pub fn of_database(checked: Result<(), impl std::error::Error>) -> CheckResult {
-    checked
-        .map(|()| "reachable and migrated".to_owned())
-        .map_err(|error| explain(&error))
 }
 
 #[cfg(test)]

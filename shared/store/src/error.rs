@@ -1,8 +1,10 @@
 //! The error enum of both binaries, independent of any transport, and the conversion of database errors into it.
 
 use sqlx::error::DatabaseError;
+use sqlx::postgres::PgDatabaseError;
 use std::borrow::Cow;
 use tiris_domain::ledger::{Rejected, Rejection};
+use tiris_runtime::database::{reason_of_timeout, renew_sessions};
 
 /// A result with an [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -207,6 +209,25 @@ impl Error {
         code.is_some_and(|code| code == SERIALIZATION_FAILURE)
     }
 
+    /// Returns whether the database session could not be used any more, so that the work can succeed at once in another
+    /// one: nothing of it was committed.
+    #[must_use]
+    pub fn is_outdated_session(&self) -> bool {
+        self.database_error()
+            .is_some_and(|error| outdated(error).is_some())
+    }
+
+    /// Returns whether the database could not be reached, or not for changes, instead of refusing the work itself.
+    #[must_use]
+    pub fn is_unreachable(&self) -> bool {
+        let is_cut = |error: &dyn DatabaseError| {
+            let code = error.code().unwrap_or_default();
+            outdated(error).is_some() || UNREACHABLE.contains(&code.as_ref())
+        };
+
+        matches!(self, Self::DatabaseUnavailable(_)) && self.database_error().is_none_or(is_cut)
+    }
+
     /// Returns the error of PostgreSQL, if it is a transient one.
     fn database_error(&self) -> Option<&dyn DatabaseError> {
         let Self::DatabaseUnavailable(source) = self else {
@@ -259,7 +280,24 @@ const SERIALIZATION_FAILURE: &str = "40001";
 /// SQLSTATE classes and codes of transient errors: connection failures, insufficient resources such as a full disk, operator
 /// intervention, I/O errors; a transaction that took too long, lock timeout, a read-only standby.
 const TRANSIENT_CLASSES: [&str; 4] = ["08", "53", "57", "58"];
-const TRANSIENT_CODES: [&str; 4] = [SERIALIZATION_FAILURE, "55P03", "25006", "25P03"];
+const TRANSIENT_CODES: [&str; 4] = [SERIALIZATION_FAILURE, "55P03", READ_ONLY, "25P03"];
+
+/// A server that stops, starts, or has no free connection.
+const UNREACHABLE: [&str; 4] = ["57P01", "57P02", "57P03", "53300"];
+const READ_ONLY: &str = "25006";
+/// The function of PostgreSQL that finds that a migration changed the columns of a prepared statement. The SQLSTATE has
+/// other meanings, and the message may be translated.
+const CHANGED_PLAN: &str = "RevalidateCachedQuery";
+
+/// Returns why no session of the same age can be used any more, if that is the error.
+fn outdated(error: &dyn DatabaseError) -> Option<&'static str> {
+    let error = error.try_downcast_ref::<PgDatabaseError>()?;
+
+    if error.routine() == Some(CHANGED_PLAN) {
+        return Some("a migration changed what a prepared statement returns");
+    }
+    (error.code() == READ_ONLY).then_some("the database became read-only")
+}
 
 fn is_race(error: &dyn DatabaseError) -> bool {
     let code = error.code().unwrap_or_default();
@@ -273,7 +311,12 @@ impl From<sqlx::Error> for Error {
         match &error {
             sqlx::Error::Database(database) => {
                 let code = database.code().unwrap_or_default();
-                let passes = is_race(database.as_ref())
+                let outdated = outdated(database.as_ref());
+                if let Some(why) = outdated {
+                    renew_sessions(why);
+                }
+                let passes = outdated.is_some()
+                    || is_race(database.as_ref())
                     || TRANSIENT_CODES.contains(&code.as_ref())
                     || TRANSIENT_CLASSES
                         .iter()
@@ -287,7 +330,10 @@ impl From<sqlx::Error> for Error {
             }
             sqlx::Error::PoolTimedOut => {
                 metrics::counter!("database_acquire_timeouts_total").increment(1);
-                Self::DatabaseUnavailable(error.into())
+                match reason_of_timeout() {
+                    Some(reason) => Self::DatabaseUnavailable(reason.into()),
+                    None => Self::DatabaseUnavailable(error.into()),
+                }
             }
             sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)

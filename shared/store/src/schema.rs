@@ -2,18 +2,28 @@
 
 use crate::error::{Error, Result};
 use sqlx::PgPool;
+use tiris_runtime::database::renew_sessions;
 
-/// Fails unless the database is available and has the migration [`LATEST_MIGRATION`].
+/// Fails unless the database accepts changes and has the migration [`LATEST_MIGRATION`].
 pub async fn check_ready(pool: &PgPool) -> Result<()> {
-    let is_applied =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM seaql_migrations WHERE version = $1)")
-            .bind(LATEST_MIGRATION)
-            .fetch_one(pool)
-            .await;
+    let found: sqlx::Result<(bool, bool)> = sqlx::query_as(
+        "SELECT EXISTS (SELECT FROM seaql_migrations WHERE version = $1), \
+         current_setting('transaction_read_only') = 'on'",
+    )
+    .bind(LATEST_MIGRATION)
+    .fetch_one(pool)
+    .await;
 
-    let why = match is_applied {
-        Ok(true) => return Ok(()),
-        Ok(false) => not_applied(),
+    let why = match found {
+        Ok((true, false)) => return Ok(()),
+        Ok((_, true)) => {
+            renew_sessions("the database became read-only");
+            return Err(Error::Unavailable {
+                what: "database",
+                source: "it is read-only: a standby, or a primary that was replaced".into(),
+            });
+        }
+        Ok((false, false)) => not_applied(),
         Err(error) => match code(&error).as_deref() {
             Some(TABLE_MISSING) => not_applied(),
             Some(DENIED) => format!(

@@ -78,16 +78,46 @@ pub(super) fn create_cluster(
         user.run(&mut command);
     }
 
+    run(&mut command)?;
+    fs::rename(&unfinished, dir.join("data")).context("cannot rename the new cluster")
+}
+
+/// Copies the cluster of the server on `port` to `dir/data`, as that of a standby that follows it.
+pub(super) fn copy_cluster(
+    tools: &PgTools,
+    user: Option<&ServerUser>,
+    dir: &Path,
+    port: u16,
+) -> Result<()> {
+    let mut command = Command::new(tools.bin.join("pg_basebackup"));
+    command
+        .arg("-D")
+        .arg(dir.join("data"))
+        .args(["-d", &url(port, "postgres"), "--write-recovery-conf"])
+        .args(["--wal-method=stream", "--checkpoint=fast", "--no-sync"])
+        .env("LC_ALL", "C")
+        .current_dir(dir);
+    for name in REDIRECTING {
+        command.env_remove(name);
+    }
+    if let Some(user) = user {
+        user.run(&mut command);
+    }
+    run(&mut command)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
     let output = command
         .output()
-        .with_context(|| format!("cannot run initdb of {}", tools.bin.display()))?;
+        .with_context(|| format!("cannot run {program}"))?;
     if !output.status.success() {
         bail!(
-            "initdb failed ({}):\n{}{}",
+            "{program} failed ({}):\n{}{}",
             output.status,
             String::from_utf8_lossy(&output.stdout),
             String::from_utf8_lossy(&output.stderr)
         );
     }
-    fs::rename(&unfinished, dir.join("data")).context("cannot rename the new cluster")
+    Ok(())
 }

@@ -46,12 +46,15 @@ mod history;
 mod nats;
 mod openid_provider;
 mod partitions;
+mod pgbouncer;
 mod port;
 mod postgres;
 mod process;
+mod proxy;
 mod roles;
 mod server_user;
 mod shared_server;
+mod standby;
 mod statements;
 mod timescale;
 mod tools;
@@ -70,9 +73,11 @@ pub use openid_provider::{
     openid_provider_dir,
 };
 pub use partitions::{Partition, partitions};
+pub use pgbouncer::{PgBouncer, find_pgbouncer};
 pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};
 pub use process::{Process, local_http_client};
+pub use proxy::{Proxy, ProxyMode};
 pub use roles::url_as;
 pub use server_user::ServerUser;
 pub use statements::{Scan, Statement, Statements};

@@ -62,15 +62,15 @@ pub enum PgStop {
 /// [`PgServer::private`].
 #[derive(Debug)]
 pub struct PgServer {
-    process: Option<Process>,
-    dir: PathBuf,
-    port: u16,
-    settings: PgSettings,
-    tools: PgTools,
-    user: Option<ServerUser>,
-    is_detached: bool,
+    pub(super) process: Option<Process>,
+    pub(super) dir: PathBuf,
+    pub(super) port: u16,
+    pub(super) settings: PgSettings,
+    pub(super) tools: PgTools,
+    pub(super) user: Option<ServerUser>,
+    pub(super) is_detached: bool,
     // The last field, so that it is dropped after the server.
-    _scratch: Option<TempDir>,
+    pub(super) _scratch: Option<TempDir>,
 }
 
 impl PgServer {
@@ -203,7 +203,7 @@ impl PgServer {
         self.dir.join("data")
     }
 
-    async fn launch(&mut self, port: u16) -> Result<()> {
+    pub(super) async fn launch(&mut self, port: u16) -> Result<()> {
         let mut command = Process::command(self.tools.bin.join("postgres"))
             .log(self.log())
             .signal_on_exit(Signal::SIGINT)

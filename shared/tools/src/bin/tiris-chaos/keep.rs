@@ -33,7 +33,9 @@ pub(crate) async fn everything(system: &System, folder: &Path) -> Result<()> {
 }
 
 fn copy_logs(from: &Path, to: &Path) -> Result<()> {
-    for folder in [from.to_owned(), from.join("postgres"), from.join("nats")] {
+    let names = ["postgres", "standby", "early", "nats"];
+    let folders = names.into_iter().map(|name| from.join(name));
+    for folder in folders.chain([from.to_owned()]) {
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name();
             if name.to_string_lossy().contains(".log") {

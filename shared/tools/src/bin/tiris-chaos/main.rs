@@ -72,6 +72,10 @@ enum Scenario {
     Faults,
     /// Restarts every process in turn under load and REST requests
     Rolling,
+    /// The schema changes under running processes, and new ones join them
+    Rollout,
+    /// The primary becomes read-only and a standby is promoted
+    Failover,
     /// PostgreSQL slow, locked, full
     Trouble,
     /// The database is lost and restored to an earlier copy
@@ -104,6 +108,8 @@ async fn run(cli: Cli) -> Result<bool> {
         report.add(match scenario {
             Scenario::Faults => scenario::faults::run(&options).await?,
             Scenario::Rolling => scenario::rolling::run(&options).await?,
+            Scenario::Rollout => scenario::rollout::run(&options).await?,
+            Scenario::Failover => scenario::failover::run(&options).await?,
             Scenario::Trouble => scenario::trouble::run(&options).await?,
             Scenario::Restore => scenario::restore::run(&options).await?,
             Scenario::Scale => scenario::scale::run(&options).await?,

@@ -1,9 +1,12 @@
 //! The scenarios, one per file.
 
 mod client;
+pub(crate) mod failover;
 pub(crate) mod faults;
+mod requests;
 pub(crate) mod restore;
 pub(crate) mod rolling;
+pub(crate) mod rollout;
 pub(crate) mod scale;
 pub(crate) mod soak;
 pub(crate) mod trouble;

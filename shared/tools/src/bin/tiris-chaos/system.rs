@@ -3,7 +3,6 @@
 
 pub(crate) mod api;
 pub(crate) mod disk;
-pub(crate) mod proxy;
 pub(crate) mod worker;
 
 use anyhow::Result;
@@ -14,7 +13,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, PgStop, binary, scratch_dir};
+use tiris_testing::{
+    NatsServer, NatsSettings, PgServer, PgSettings, PgStop, Proxy, binary, scratch_dir,
+};
 use tiris_tools::run_program;
 use tokio::process::Command;
 use tokio::sync::Mutex;
@@ -32,7 +33,9 @@ pub(crate) struct System {
     /// The lock allows to stop the server.
     pub(crate) postgres: Mutex<PgServer>,
     pub(crate) nats: Mutex<NatsServer>,
-    /// Connects without a proxy.
+    /// The proxy of the harness in front of PostgreSQL, which no fault disturbs.
+    pub(crate) front: Proxy,
+    /// Connects through `front`.
     pub(crate) pool: PgPool,
     pub(crate) database_url: String,
     pub(crate) nats_url: String,
@@ -52,7 +55,8 @@ impl System {
             ..PgSettings::default()
         };
         let postgres = PgServer::start(&home, settings).await?;
-        let database_url = database_url(postgres.port());
+        let front = Proxy::start(postgres.port()).await?;
+        let database_url = database_url(front.port);
         tiris_migrations::up(&database_url).await?;
         let settings = NatsSettings {
             durable: true,
@@ -76,6 +80,7 @@ impl System {
             nats_url: nats.url(),
             postgres: Mutex::new(postgres),
             nats: Mutex::new(nats),
+            front,
             home,
             folder,
         };

@@ -3,6 +3,7 @@
 mod docker_tools;
 mod nats;
 mod node;
+mod pgbouncer;
 mod postgres;
 mod python;
 mod system;
@@ -13,7 +14,7 @@ use std::process::Command;
 use system::{apt_install, apt_update, execute, on_path};
 use tiris_testing::{
     OPENID_PROVIDER_FILES, SCHEMATHESIS_REQUIREMENTS, find_nats_server, find_openid_provider,
-    find_postgres, find_schemathesis, openid_provider_dir, schemathesis_dir,
+    find_pgbouncer, find_postgres, find_schemathesis, openid_provider_dir, schemathesis_dir,
 };
 
 /// The tools that check the OpenAPI document and generate clients.
@@ -40,6 +41,14 @@ pub(crate) fn servers(login: bool) -> Result<()> {
     }
     if login {
         openid_provider()?;
+    }
+    Ok(())
+}
+
+/// Installs PgBouncer, for tests.
+pub(crate) fn pgbouncer() -> Result<()> {
+    if find_pgbouncer().is_none() {
+        pgbouncer::install().context("PgBouncer could not be installed")?;
     }
     Ok(())
 }

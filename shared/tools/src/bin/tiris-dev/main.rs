@@ -113,6 +113,11 @@ impl Tools {
         {
             say!("WARNING: {error:#}\nThe tests that sign in there will be skipped.");
         }
+        if self.tests
+            && let Err(error) = install::pgbouncer()
+        {
+            say!("WARNING: {error:#}\nThe tests of PgBouncer will be skipped.");
+        }
         Ok(())
     }
 }

@@ -2,13 +2,12 @@
 
 use super::deck::{Fault, Kind};
 use crate::run::Run;
-use crate::system::proxy::{Mode, Proxy};
 use crate::system::worker::{Held, LEASE};
 use anyhow::Result;
 use nix::sys::signal::Signal;
 use std::sync::Arc;
 use std::time::Duration;
-use tiris_testing::PgStop;
+use tiris_testing::{PgStop, Proxy, ProxyMode};
 use tokio::time::sleep;
 
 /// The shortest time bytes are lost.
@@ -96,29 +95,29 @@ async fn disturb_links(run: &Run, fault: Fault, held: &Held, name: &str) {
         }
         Kind::SwallowDeliveries => {
             run.note("deliveries of NATS swallowed, then cut", &details);
-            swallow(nats, Mode::Swallow, SWALLOW_MIN + spread).await;
+            swallow(nats, ProxyMode::Swallow, SWALLOW_MIN + spread).await;
         }
         Kind::SwallowAnswers => {
             run.note("responses of PostgreSQL swallowed, then cut", &details);
-            swallow(postgres, Mode::Swallow, SWALLOW_MIN + spread / 4).await;
+            swallow(postgres, ProxyMode::Swallow, SWALLOW_MIN + spread / 4).await;
         }
         Kind::SwallowCommit => {
             run.note("responses to COMMIT swallowed, then cut", &details);
-            let mode = Mode::SwallowAfter("COMMIT");
+            let mode = ProxyMode::SwallowAfter("COMMIT");
             swallow(postgres, mode, SWALLOW_MIN + spread / 2).await;
         }
         _ => {
             run.note("connections to PostgreSQL stalled", name);
-            postgres.set(Mode::Stall);
+            postgres.set(ProxyMode::Stall);
             sleep(STALL_MIN + spread).await;
-            postgres.set(Mode::Pass);
+            postgres.set(ProxyMode::Pass);
         }
     }
 }
 
-async fn swallow(proxy: &Proxy, mode: Mode, pause: Duration) {
+async fn swallow(proxy: &Proxy, mode: ProxyMode, pause: Duration) {
     proxy.set(mode);
     sleep(pause).await;
     proxy.cut();
-    proxy.set(Mode::Pass);
+    proxy.set(ProxyMode::Pass);
 }

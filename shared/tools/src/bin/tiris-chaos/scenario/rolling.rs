@@ -1,18 +1,14 @@
 //! Every process is restarted in turn, cleanly, under load and REST requests, none of which may fail.
 
-use super::client::{Client, Request};
+use super::requests::{Expect, Requests};
 use crate::finish::end;
 use crate::publishing::Publishing;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
-use crate::seed::{self, Purpose};
 use crate::system::worker::Worker;
 use anyhow::Result;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
-use tokio::time::MissedTickBehavior;
-use tokio_util::sync::CancellationToken;
 
 /// The processes are restarted until the end of the load.
 const LOAD: Load = Load {
@@ -20,34 +16,12 @@ const LOAD: Load = Load {
     events: 6_000,
     duration: Duration::from_secs(20),
 };
-/// Together 200 requests a second.
-const REQUESTERS: usize = 16;
-const PACE: Duration = Duration::from_millis(80);
-const CLIENTS: usize = 4;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let (run, publishing) = Publishing::begin(LOAD, options, None).await?;
-    let mut clients = Vec::new();
-    for user in &run.users[..CLIENTS] {
-        clients.push(Client::open(&run.system, user).await?);
-    }
-
-    let stop = CancellationToken::new();
-    let mut requesters = JoinSet::new();
-    let begun = Instant::now();
-    for (number, client) in clients.iter().cycle().take(REQUESTERS).enumerate() {
-        requesters.spawn(send(run.clone(), client.clone(), number, stop.clone()));
-    }
+    let requests = Requests::begin(&run, Expect::Success).await?;
     let rolled = roll(&run).await;
-    stop.cancel();
-    while let Some(ended) = requesters.join_next().await {
-        ended?;
-    }
-
-    let millis = u64::try_from(begun.elapsed().as_millis())?.max(1);
-    let rate = run.faults.get("requests answered") * 1000 / millis;
-    run.faults.add("requests answered a second", rate);
-    let accounts = clients.iter().map(Client::account).collect();
+    let accounts = requests.end(&run).await?;
     end(run, publishing, rolled.map(|()| accounts)).await
 }
 
@@ -75,7 +49,7 @@ async fn roll(run: &Run) -> Result<()> {
 }
 
 /// Restarts a worker and waits until it is ready; returns how long its end took.
-async fn restart(run: &Run, worker: &Arc<Worker>) -> Result<Duration> {
+pub(super) async fn restart(run: &Run, worker: &Arc<Worker>) -> Result<Duration> {
     let mut held = worker.hold().await;
     let begun = Instant::now();
     let stopped = held.service.stop().await;
@@ -92,26 +66,4 @@ async fn restart(run: &Run, worker: &Arc<Worker>) -> Result<Duration> {
     drop(held);
     worker.wait_until_ready().await?;
     Ok(took)
-}
-
-/// Sends requests at an even pace, one after the other, until the end.
-async fn send(run: Arc<Run>, client: Client, number: usize, stop: CancellationToken) {
-    let mut rng = seed::stream(run.options.seed, Purpose::Requests(number));
-    let mut tick = tokio::time::interval(PACE);
-    // Requests missed on a slow machine are not made up for.
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-
-    while stop.run_until_cancelled(tick.tick()).await.is_some() {
-        let request = Request::draw(&mut rng);
-        match client.send(request).await {
-            Ok(response) if (200..300).contains(&response.status) => {
-                run.faults.count("requests answered");
-            }
-            Ok(response) => {
-                run.options.view.detail(&response.body);
-                run.wrong(&format!("{request:?} got status {}", response.status));
-            }
-            Err(error) => run.wrong(&format!("{request:?} got no response: {error:#}")),
-        }
-    }
 }

@@ -9,11 +9,10 @@ use crate::run::{Load, Options, Run};
 use crate::seed::{self, Purpose};
 use crate::system::api::REQUEST_LIMIT;
 use crate::system::disk::Disk;
-use crate::system::proxy::Mode;
 use anyhow::{Context, Result};
 use sqlx::{Connection, PgConnection};
 use std::time::{Duration, Instant};
-use tiris_testing::eventually;
+use tiris_testing::{ProxyMode, eventually};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -43,9 +42,9 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
 
 async fn all(run: &Run, disk: Option<&Disk>) -> Result<Vec<RestAccount>> {
     let client = Client::open(&run.system, &run.users[0]).await?;
-    let slow = disturbed(run, Mode::Slow(SLOWNESS));
+    let slow = disturbed(run, ProxyMode::Slow(SLOWNESS));
     during(run, &client, "PostgreSQL slow", slow).await?;
-    let silent = disturbed(run, Mode::Stall);
+    let silent = disturbed(run, ProxyMode::Stall);
     during(run, &client, "PostgreSQL silent", silent).await?;
     let name = "sub-accounts locked, connections used up";
     during(run, &client, name, locked(run)).await?;
@@ -148,14 +147,14 @@ fn judge(run: &Run, what: &str, response: &Response) {
     }
 }
 
-async fn disturbed(run: &Run, mode: Mode) -> Result<()> {
+async fn disturbed(run: &Run, mode: ProxyMode) -> Result<()> {
     let api = run.system.api.lock().await;
     let workers = run.system.workers.iter().map(|worker| &worker.postgres);
     let proxies: Vec<_> = workers.chain([&api.postgres]).collect();
 
     proxies.iter().for_each(|proxy| proxy.set(mode));
     tokio::time::sleep(LENGTH).await;
-    proxies.iter().for_each(|proxy| proxy.set(Mode::Pass));
+    proxies.iter().for_each(|proxy| proxy.set(ProxyMode::Pass));
     Ok(())
 }
 

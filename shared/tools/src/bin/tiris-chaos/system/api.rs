@@ -1,10 +1,10 @@
 //! The API behind a proxy that leads to the serving process, which can be replaced.
 
 use super::database_url;
-use super::proxy::Proxy;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tiris_testing::Proxy;
 use tiris_tools::ApiServer;
 
 /// The configured limit of a request.
@@ -47,6 +47,11 @@ impl Api {
 
         tokio::time::sleep(DRAIN).await;
         predecessor.service.stop().await
+    }
+
+    /// Returns the URL of the readiness of the serving process.
+    pub(crate) fn ready_url(&self) -> String {
+        self.server.service.ready_url()
     }
 
     /// Returns a token of the user with this address.

@@ -1,11 +1,11 @@
 //! An ingest worker behind two proxies, held by one fault at a time.
 
 use super::database_url;
-use super::proxy::Proxy;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tiris_testing::Proxy;
 use tiris_tools::Service;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
@@ -62,6 +62,11 @@ impl Worker {
             worker: self.clone(),
             service: self.service.clone().lock_owned().await,
         }
+    }
+
+    /// Returns the URL of the readiness of the process.
+    pub(crate) async fn ready_url(&self) -> String {
+        self.service.lock().await.ready_url()
     }
 
     pub(crate) async fn wait_until_ready(&self) -> Result<()> {

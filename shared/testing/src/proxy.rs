@@ -15,7 +15,8 @@ const BUFFER_BYTES: usize = 64 * 1024;
 
 /// The treatment of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum ProxyMode {
+    /// Passes everything on.
     Pass,
     /// Discards what the server sends. An affected connection never passes anything from the server again.
     Swallow,
@@ -30,7 +31,7 @@ pub(crate) enum Mode {
 #[derive(Debug)]
 struct Shared {
     target: AtomicU16,
-    mode: watch::Sender<Mode>,
+    mode: watch::Sender<ProxyMode>,
     /// By the local port of the connection to the server.
     open: Mutex<BTreeMap<u16, CancellationToken>>,
 }
@@ -43,21 +44,23 @@ impl Shared {
 
 /// A proxy in front of a port of this machine. Dropping it ends it and its connections.
 #[derive(Debug)]
-pub(crate) struct Proxy {
-    pub(crate) port: u16,
+pub struct Proxy {
+    /// The port on 127.0.0.1 that clients connect to.
+    pub port: u16,
     shared: Arc<Shared>,
     _guard: DropGuard,
 }
 
 impl Proxy {
-    pub(crate) async fn start(target: u16) -> Result<Self> {
+    /// Starts a proxy in front of the port `target`.
+    pub async fn start(target: u16) -> Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .context("cannot start a proxy")?;
         let port = listener.local_addr()?.port();
         let shared = Arc::new(Shared {
             target: target.into(),
-            mode: watch::Sender::new(Mode::Pass),
+            mode: watch::Sender::new(ProxyMode::Pass),
             open: Mutex::default(),
         });
         let end = CancellationToken::new();
@@ -71,23 +74,25 @@ impl Proxy {
     }
 
     /// Sets the target port of new connections.
-    pub(crate) fn lead_to(&self, target: u16) {
+    pub fn lead_to(&self, target: u16) {
         self.shared.target.store(target, Ordering::Release);
     }
 
-    pub(crate) fn set(&self, mode: Mode) {
+    /// Sets the treatment of bytes.
+    pub fn set(&self, mode: ProxyMode) {
         self.shared.mode.send_replace(mode);
     }
 
     /// Cuts all connections and returns their number.
-    pub(crate) fn cut(&self) -> usize {
+    pub fn cut(&self) -> usize {
         let open = self.shared.open();
         open.values().for_each(CancellationToken::cancel);
         open.len()
     }
 
     /// Returns whether the server sees a connection from this port.
-    pub(crate) fn has_port(&self, port: u16) -> bool {
+    #[must_use]
+    pub fn has_port(&self, port: u16) -> bool {
         self.shared.open().contains_key(&port)
     }
 }
@@ -117,7 +122,7 @@ async fn serve(client: TcpStream, shared: Arc<Shared>, cut: CancellationToken) {
 }
 
 /// Passes bytes in both directions until one side closes. No protocol here half-closes connections.
-async fn pass(client: TcpStream, server: TcpStream, mode: &watch::Sender<Mode>) {
+async fn pass(client: TcpStream, server: TcpStream, mode: &watch::Sender<ProxyMode>) {
     client.set_nodelay(true).ok();
     server.set_nodelay(true).ok();
     let (from_client, to_client) = client.into_split();
@@ -142,7 +147,7 @@ enum Sender {
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut mode: watch::Receiver<Mode>,
+    mut mode: watch::Receiver<ProxyMode>,
     sender: Sender,
     has_gap: &AtomicBool,
 ) {
@@ -151,18 +156,22 @@ async fn pump(
         let bytes = &buffer[..length];
         let now = *mode.borrow_and_update();
         match now {
-            Mode::Pass => {}
-            Mode::Stall => {
-                if mode.wait_for(|mode| *mode != Mode::Stall).await.is_err() {
+            ProxyMode::Pass => {}
+            ProxyMode::Stall => {
+                if mode
+                    .wait_for(|mode| *mode != ProxyMode::Stall)
+                    .await
+                    .is_err()
+                {
                     return;
                 }
             }
-            Mode::Slow(delay) => tokio::time::sleep(delay).await,
-            Mode::Swallow => {
+            ProxyMode::Slow(delay) => tokio::time::sleep(delay).await,
+            ProxyMode::Swallow => {
                 has_gap.fetch_or(sender == Sender::Server, Ordering::AcqRel);
             }
             // Before the server receives the words, so that its response is swallowed.
-            Mode::SwallowAfter(words) => {
+            ProxyMode::SwallowAfter(words) => {
                 let mut windows = bytes.windows(words.len());
                 let found = windows.any(|window| window == words.as_bytes());
                 has_gap.fetch_or(found && sender == Sender::Client, Ordering::AcqRel);

@@ -1,0 +1,172 @@
+//! The begin of a session: its settings, and whether it is one that the programs can use.
+
+use super::{pooler, refusal};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{AssertSqlSafe, PgConnection, Row};
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a refused connection is kept before the driver tries the next one, which it does at once and with a log line.
+const REFUSED_PAUSE: Duration = Duration::from_millis(500);
+/// The limit of the test of an idle session. One that hangs, as after the loss of its server, must leave time to connect.
+const TEST_LIMIT: Duration = Duration::from_secs(1);
+const ON: &str = "on";
+
+/// The use of a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Use {
+    Reads,
+    Changes,
+}
+
+/// Why a session cannot be used.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unusable {
+    #[error(
+        "the database is read-only: it is a standby, or a primary that was replaced; connections are retried until the \
+         address leads to the primary"
+    )]
+    ReadOnly,
+    #[error(
+        "the session setting {name} is {found:?} right after it was set to {wanted:?}: a pooler does not keep session \
+         settings; use pool_mode = session, or connect to PostgreSQL directly"
+    )]
+    Setting {
+        name: &'static str,
+        found: String,
+        wanted: String,
+    },
+    #[error(
+        "a new session already has {0} prepared statements of another client: a pooler shares sessions, or does not reset \
+         them; use pool_mode = session with server_reset_query = DISCARD ALL, or connect to PostgreSQL directly"
+    )]
+    Used(String),
+    #[error(
+        "two connections share a session of PostgreSQL: a pooler assigns sessions for a transaction or a statement; use \
+         pool_mode = session, or connect to PostgreSQL directly"
+    )]
+    Shared,
+}
+
+/// The sessions of a pool.
+#[derive(Debug)]
+pub(super) struct Session {
+    settings: BTreeMap<&'static str, String>,
+    usage: Use,
+    options: PgConnectOptions,
+    /// Whether a session was proven to be exclusive.
+    is_exclusive: AtomicBool,
+}
+
+impl Session {
+    /// Of settings with the same name the last one counts.
+    pub(super) fn new<'a>(
+        settings: impl Iterator<Item = (&'static str, &'a str)>,
+        usage: Use,
+        options: PgConnectOptions,
+    ) -> Self {
+        let settings = settings.map(|(name, value)| (name, value.to_owned()));
+        Self {
+            settings: settings.collect(),
+            usage,
+            options,
+            is_exclusive: AtomicBool::new(false),
+        }
+    }
+
+    /// Sets and verifies the settings of a new session; fails when it cannot be used.
+    pub(super) async fn begin(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        let Err(unusable) = self.prepare(connection).await? else {
+            return Ok(());
+        };
+
+        refusal::note(&unusable.to_string());
+        tokio::time::sleep(REFUSED_PAUSE).await;
+        Err(sqlx::Error::Configuration(unusable.into()))
+    }
+
+    async fn prepare(&self, connection: &mut PgConnection) -> sqlx::Result<Result<(), Unusable>> {
+        let set = one_row(connection, self.setting_statement()).await?;
+        let read = one_row(connection, self.reading_statement()).await?;
+
+        // The server's own spelling of each value, such as 5s for 5000ms, is what it returned when it was set.
+        for (index, name) in self.settings.keys().enumerate() {
+            let wanted: String = set.try_get(index)?;
+            let found: String = read.try_get(index)?;
+            if found != wanted {
+                return Ok(Err(Unusable::Setting {
+                    name,
+                    found,
+                    wanted,
+                }));
+            }
+        }
+
+        let statements: String = read.try_get("statements")?;
+        if statements != "0" {
+            return Ok(Err(Unusable::Used(statements)));
+        }
+        let read_only: String = read.try_get("read_only")?;
+        if self.usage == Use::Changes && read_only == ON {
+            return Ok(Err(Unusable::ReadOnly));
+        }
+        if !self.is_exclusive.load(Ordering::Relaxed) {
+            match pooler::probe(&self.options, connection).await? {
+                pooler::Probe::Shared => return Ok(Err(Unusable::Shared)),
+                pooler::Probe::Exclusive => self.is_exclusive.store(true, Ordering::Relaxed),
+                pooler::Probe::Unknown => {}
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    /// Returns whether an idle session is alive and still has a server for its use.
+    pub(super) async fn is_usable(&self, connection: &mut PgConnection) -> sqlx::Result<bool> {
+        let statement = "SELECT current_setting('transaction_read_only') AS read_only";
+        let read = timeout(TEST_LIMIT, one_row(connection, statement.to_owned())).await;
+        let Ok(read) = read else {
+            super::renew_sessions("an idle session does not answer");
+            return Err(io::Error::from(io::ErrorKind::TimedOut).into());
+        };
+        let read_only: String = read?.try_get("read_only")?;
+
+        let is_usable = self.usage == Use::Reads || read_only != ON;
+        if !is_usable {
+            super::renew_sessions("the database became read-only");
+        }
+        Ok(is_usable)
+    }
+
+    fn setting_statement(&self) -> String {
+        let set = self
+            .settings
+            .iter()
+            .map(|(name, value)| format!("set_config({}, {}, false)", quoted(name), quoted(value)));
+        format!("SELECT {}", set.collect::<Vec<_>>().join(", "))
+    }
+
+    /// A statement of its own, because a pooler may run it in another session.
+    fn reading_statement(&self) -> String {
+        let names = self.settings.keys();
+        let read = names.map(|name| format!("current_setting({})", quoted(name)));
+        format!(
+            "SELECT {}, current_setting('transaction_read_only') AS read_only, \
+             (SELECT count(*)::text FROM pg_prepared_statements) AS statements",
+            read.collect::<Vec<_>>().join(", ")
+        )
+    }
+}
+
+/// Runs a statement without preparing it: names of prepared statements collide in a shared session.
+pub(super) async fn one_row(connection: &mut PgConnection, text: String) -> sqlx::Result<PgRow> {
+    sqlx::raw_sql(AssertSqlSafe(text))
+        .fetch_one(connection)
+        .await
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
