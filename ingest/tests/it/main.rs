@@ -27,6 +27,7 @@ mod restore;
 mod retries;
 mod rights;
 mod status;
+mod stream_limits;
 mod streams;
 mod worker;
 mod workers;
