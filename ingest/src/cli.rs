@@ -39,8 +39,9 @@ pub struct Cli {
 enum Command {
     /// Run the worker until SIGTERM or Ctrl-C; it finishes the current batches first
     Run(Box<RunArgs>),
-    /// Show owner, lag, last commit and dead letters of the lanes; exit with 2 when a lane does not run
-    Status(StatusArgs),
+    /// Show the limits of the streams, and owner, lag, last commit and dead letters of the lanes; exit with 2 when a lane does
+    /// not run
+    Status(Box<StatusArgs>),
     /// Compare the cursors of the lanes with the streams, and let halted lanes continue
     Lanes(Box<LanesArgs>),
     /// List, show, replay and discard dead letters: events that could not be applied
@@ -60,7 +61,7 @@ impl Cli {
         let stop = shutdown::on_signals()?;
         match self.command {
             Command::Run(args) => worker::run(args.check()?, stop).await?,
-            Command::Status(args) => return status::run(args, stop).await,
+            Command::Status(args) => return status::run(*args, stop).await,
             Command::Lanes(args) => until(&stop, lanes::run(*args)).await?,
             Command::Replay(args) => replay::run(*args, stop).await?,
             Command::Dlq(args) => until(&stop, dlq::run(*args)).await?,

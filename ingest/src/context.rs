@@ -1,7 +1,7 @@
 //! The context that all lanes of a worker share.
 
 use crate::connection::Connection;
-use crate::settings::Policy;
+use crate::settings::{Policy, StreamLimits};
 use crate::status::Board;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -19,8 +19,8 @@ pub struct Context {
     pub owner: Uuid,
     /// Lanes per stream, without the lane of subjects without a user.
     pub lanes: u16,
-    /// Replicas of a stream that this process creates.
-    pub stream_replicas: usize,
+    /// Limits of the streams by the settings.
+    pub stream_limits: StreamLimits,
     /// Whether events on subjects without a user are accepted.
     pub bare_subjects: BareSubjects,
     /// Maximum number of events in a batch.

@@ -2,7 +2,7 @@
 
 mod publish;
 
-pub use publish::{NAME, publish_some};
+pub use publish::{NAME, config, publish_some};
 
 pub(crate) use publish::run;
 

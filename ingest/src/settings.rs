@@ -1,5 +1,9 @@
 //! The settings of the worker.
 
+mod limits;
+
+pub use limits::{LimitArgs, StreamLimits};
+
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use tiris_runtime::config::{
@@ -13,8 +17,6 @@ pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
 const HISTORY_DAYS_MAX: u32 = 36_500;
 /// Younger history is never compressed: live streams select its rows by xmin, which compressed rows do not have.
 const COMPRESSION_DAYS_MIN: u32 = 7;
-/// Longest retention of a stream, in days.
-const STREAM_DAYS_MAX: u32 = 3_650;
 
 /// Settings of `tiris-ingest run`.
 #[derive(clap::Args, Debug)]
@@ -48,18 +50,8 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_ON_GAP")]
     #[arg(default_value = "halt", value_name = "POLICY")]
     on_gap: String,
-    /// Replicas of each stream in a NATS cluster (1 to 5)
-    #[arg(long, env = "TIRIS_STREAM_REPLICAS")]
-    #[arg(default_value = "1", value_name = "COUNT")]
-    stream_replicas: String,
-    /// Days that stream TRADING (orders and balances) keeps messages (1 to 3650)
-    #[arg(long, env = "TIRIS_TRADING_DAYS")]
-    #[arg(default_value = "30", value_name = "DAYS")]
-    trading_days: String,
-    /// Days that stream TRADING_SYSTEM (errors, signals, heartbeats) keeps messages (1 to 3650)
-    #[arg(long, env = "TIRIS_TRADING_SYSTEM_DAYS")]
-    #[arg(default_value = "7", value_name = "DAYS")]
-    system_days: String,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Days to keep trading logs, 0 forever (at most 36500)
     #[arg(long, env = "TIRIS_LOG_DAYS")]
     #[arg(default_value = "365", value_name = "DAYS")]
@@ -88,10 +80,6 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_PARTITION_MONTHS")]
     #[arg(default_value = "3", value_name = "MONTHS")]
     partition_months: String,
-    /// Maximum size of each stream in bytes, 0 for unlimited
-    #[arg(long, env = "TIRIS_STREAM_BYTES")]
-    #[arg(default_value = "0", value_name = "BYTES")]
-    stream_bytes: String,
 }
 
 /// Checked [`RunArgs`].
@@ -150,14 +138,8 @@ pub struct Retention {
 pub struct StreamSettings {
     /// Lanes per stream, without the lane of subjects without a user.
     pub lanes: u16,
-    /// Replicas in a cluster.
-    pub replicas: usize,
-    /// Retention of `TRADING`.
-    pub trading_max_age: Duration,
-    /// Retention of `TRADING_SYSTEM`.
-    pub system_max_age: Duration,
-    /// Maximum size of each stream in bytes, -1 for unlimited.
-    pub max_bytes: i64,
+    /// The limits of the streams.
+    pub limits: StreamLimits,
 }
 
 impl RunArgs {
@@ -248,12 +230,7 @@ impl RunArgs {
         variable: &'static str,
         kept: Option<Duration>,
     ) {
-        let stream_days = [&self.trading_days, &self.system_days];
-        let longest = stream_days
-            .into_iter()
-            .filter_map(|days| days.parse().ok())
-            .max();
-        if let (Some(kept), Some(longest)) = (kept, longest.map(days))
+        if let (Some(kept), Some(longest)) = (kept, self.limits.longest())
             && kept <= longest
         {
             let why = "must be 0 or more than TIRIS_TRADING_DAYS and TIRIS_TRADING_SYSTEM_DAYS: otherwise events that are \
@@ -264,25 +241,11 @@ impl RunArgs {
 
     fn checked_streams(&self, problems: &mut Problems) -> Option<StreamSettings> {
         let lanes = problems.parse_within("TIRIS_LANES", &self.lanes, 1, 256);
-        let replicas = problems.parse_within("TIRIS_STREAM_REPLICAS", &self.stream_replicas, 1, 5);
-        let mut age = |variable, text: &str| {
-            let count = problems.parse_within(variable, text, 1, STREAM_DAYS_MAX);
-            count.map(days)
-        };
-        let trading_max_age = age("TIRIS_TRADING_DAYS", &self.trading_days);
-        let system_max_age = age("TIRIS_TRADING_SYSTEM_DAYS", &self.system_days);
-        let max_bytes = match problems.parse::<u64>("TIRIS_STREAM_BYTES", &self.stream_bytes)? {
-            0 => -1,
-            // No disk is larger.
-            limit => i64::try_from(limit).unwrap_or(i64::MAX),
-        };
+        let limits = self.limits.check(problems);
 
         Some(StreamSettings {
             lanes: u16::try_from(lanes?).ok()?,
-            replicas: usize::try_from(replicas?).ok()?,
-            trading_max_age: trading_max_age?,
-            system_max_age: system_max_age?,
-            max_bytes,
+            limits: limits?,
         })
     }
 }

@@ -3,15 +3,22 @@
 mod declare;
 mod direct_get;
 mod identity;
+mod limits;
 mod message;
 mod reader;
 pub mod subjects;
+mod usage;
 
-pub use declare::{DeclareError, MESSAGE_BYTES_MAX, declare};
+pub use declare::{DeclareError, MESSAGE_BYTES_MAX, config_of, declare};
 pub use direct_get::{first_from, message_at};
 pub use identity::{Mismatch, Remedy, StreamState};
+pub use limits::{Difference, Limit, differences};
 pub use message::{Headers, Message};
 pub use reader::{BatchLimits, Range, Reader};
+pub use usage::{Fullest, Usage, usage};
+
+pub(crate) use declare::apply;
+pub(crate) use usage::float;
 
 use crate::connection::Connection;
 use tiris_domain::lane::EventStream;

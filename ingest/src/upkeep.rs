@@ -5,3 +5,4 @@ pub mod expiry;
 pub mod maintenance;
 pub mod purge;
 pub(crate) mod sampling;
+pub(crate) mod usage;

@@ -9,7 +9,7 @@ use crate::replay::Replayer;
 use crate::settings::Settings;
 use crate::status::{Board, gauges};
 use crate::stream::{self, DeclareError};
-use crate::upkeep::{census, expiry, maintenance, purge, sampling};
+use crate::upkeep::{census, expiry, maintenance, purge, sampling, usage};
 use anyhow::Context as _;
 use sqlx::PgPool;
 use std::future::ready;
@@ -61,7 +61,7 @@ pub(crate) async fn run(settings: Settings, stop: CancellationToken) -> anyhow::
         connection,
         owner: Uuid::new_v4(),
         lanes: settings.streams.lanes,
-        stream_replicas: settings.streams.replicas,
+        stream_limits: settings.streams.limits.clone(),
         bare_subjects: settings.bare_subjects,
         batch_events: settings.batch_events,
         lease: settings.lease,
@@ -116,6 +116,7 @@ async fn run_lanes(
             .run_until_cancelled_owned(maintenance::run(context.clone(), settings.retention)),
     );
     tasks.spawn(until_stop().run_until_cancelled_owned(sampling::run(context.clone())));
+    tasks.spawn(until_stop().run_until_cancelled_owned(usage::run(context.connection.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(dead_letters::run(context.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(census::run(context.pool.clone())));
     tasks.spawn(until_stop().run_until_cancelled_owned(purge::run(context.pool.clone())));
@@ -151,7 +152,7 @@ async fn prepare(
     retry("the database", || partitions::ensure(pool, months)).await;
 
     retry("the streams", || async {
-        match stream::declare(&context.connection.jetstream, &settings.streams).await {
+        match stream::declare(pool, &context.connection, &settings.streams).await {
             Err(DeclareError::Unavailable(error)) => Err(error),
             declared => Ok(declared),
         }

@@ -2,7 +2,8 @@
 
 from math import ceil
 
-from render import find
+import yaml
+from render import K8S, find
 
 # Connections within max_connections that are reserved for superusers, and for the operator, its exporter and administrators.
 SUPERUSER_CONNECTIONS = 3
@@ -12,6 +13,11 @@ MIGRATION_CONNECTIONS = 2
 # The part of the shutdown time that is left for the kernel and the container runtime.
 STOP_SLACK_SECONDS = 5
 SERVICES = ("tiris-api", "tiris-ingest")
+GIBIBYTE = 1024**3
+# The default of TIRIS_DEAD_LETTER_STREAM_BYTES.
+DEAD_LETTER_BYTES = GIBIBYTE
+# The part of the broker's store that its streams may fill.
+STORE_SHARE = 0.9
 
 
 def check(manifests):
@@ -20,6 +26,7 @@ def check(manifests):
     for name in SERVICES:
         yield from stopping(manifests, name)
     yield from scaling(manifests)
+    yield from store(manifests)
 
 
 def settings(manifests, name):
@@ -83,6 +90,20 @@ def stopping(manifests, name):
         yield f"{name}: terminationGracePeriodSeconds is {given}, less than preStop and drain need: {least}"
     if name == "tiris-api" and hook == 0:
         yield f"{name}: without preStop it receives requests after it stopped accepting them"
+
+
+def store(manifests):
+    """Compares the limits of the streams with the store of the broker, which refuses everybody's events when it is full."""
+    environment = find(manifests, "Deployment", "tiris-ingest")["metadata"]["namespace"].removeprefix("tiris-")
+    values = yaml.safe_load((K8S / f"nats/values-{environment}.yaml").read_text())
+    size = int(values["config"]["jetstream"]["fileStore"]["pvc"]["size"].removesuffix("Gi")) * GIBIBYTE
+    given = settings(manifests, "tiris-ingest")
+    events = int(given.get("TIRIS_STREAM_BYTES", 0))
+    if events == 0:
+        yield "tiris-ingest: without TIRIS_STREAM_BYTES one stream can fill the store of the broker"
+    most = 2 * events + int(given.get("TIRIS_DEAD_LETTER_STREAM_BYTES", DEAD_LETTER_BYTES))
+    if most > STORE_SHARE * size:
+        yield f"tiris-ingest: the streams may grow to {most} bytes, too many for a store of {size}"
 
 
 def scaling(manifests):

@@ -23,6 +23,12 @@ class Broken(unittest.TestCase):
     def get(self, kind, name):
         return render.find(self.manifests, kind, name)
 
+    def of_ingest(self):
+        """Returns the settings of ingest that are a ConfigMap."""
+        sources = container(self.manifests, "Deployment", "tiris-ingest")["envFrom"]
+        maps = [source["configMapRef"]["name"] for source in sources if "configMapRef" in source]
+        return self.get("ConfigMap", maps[0])["data"]
+
     def problems(self):
         return list(found(self.manifests, "production"))
 
@@ -147,6 +153,14 @@ class Broken(unittest.TestCase):
     def test_more_workers_than_lanes(self):
         self.get("ScaledObject", "tiris-ingest")["spec"]["maxReplicaCount"] = 17
         self.assert_found("17 processes share 16 lanes")
+
+    def test_streams_larger_than_the_store(self):
+        self.of_ingest()["TIRIS_STREAM_BYTES"] = str(100 * 1024**3)
+        self.assert_found("too many for a store")
+
+    def test_streams_without_a_limit(self):
+        self.of_ingest()["TIRIS_STREAM_BYTES"] = "0"
+        self.assert_found("without TIRIS_STREAM_BYTES")
 
     def test_a_single_process(self):
         self.get("HorizontalPodAutoscaler", "tiris-api")["spec"]["minReplicas"] = 1

@@ -1,7 +1,10 @@
-//! `tiris-ingest status`: the state of the lanes, for a terminal or a script.
+//! `tiris-ingest status`: the state of the lanes and streams, for a terminal or a script.
+
+mod streams;
 
 use super::connect;
 use super::terminal::{table, time};
+use crate::settings::LimitArgs;
 use clap::ValueEnum;
 use comfy_table::Table;
 use serde_json::{Value, json};
@@ -11,7 +14,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 use tiris_domain::lane::EventStream;
 use tiris_domain::states::DeadLetterClass;
-use tiris_runtime::config::DatabaseArgs;
+use tiris_runtime::config::{DatabaseArgs, NatsArgs};
 use tiris_store::status::{self, EventsStatus, LaneFigures, WorkerFigures};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +28,10 @@ const EXIT_UNHEALTHY: u8 = 2;
 pub(super) struct StatusArgs {
     #[command(flatten)]
     database: DatabaseArgs,
+    #[command(flatten)]
+    nats: NatsArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Lanes to show
     #[arg(long, value_enum, default_value = "notable")]
     lanes: Which,
@@ -47,13 +54,18 @@ enum Which {
 /// Prints the status. Returns exit code 0 when every lane runs, otherwise 2.
 pub(super) async fn run(args: StatusArgs, stop: CancellationToken) -> anyhow::Result<ExitCode> {
     let pool = connect::database(&args.database).await?;
+    let streams = streams::Source::connect(&args.nats, &args.limits).await?;
 
     loop {
         let found = status::read(&pool).await?;
+        let streams = streams.read().await;
         if args.json {
-            say!("{}", as_json(&found));
+            let mut json = as_json(&found);
+            json["streams"] = streams::as_json(&streams);
+            say!("{json}");
         } else {
-            let text = as_text(&found, args.lanes);
+            let lanes = as_text(&found, args.lanes);
+            let text = format!("{}\n{lanes}", streams::as_text(&streams));
             if args.watch && std::io::stdout().is_terminal() {
                 write!(std::io::stdout(), "\x1b[2J\x1b[H")?;
             }

@@ -3,11 +3,12 @@
 //! Declares the stream, and publishes the dead letters of this worker's lanes at least once. The database holds the truth.
 
 use crate::context::Context;
-use crate::stream::unavailable;
+use crate::settings::StreamLimits;
+use crate::stream::{self, unavailable};
 use async_nats::HeaderMap;
 use async_nats::jetstream::context::{PublishAckFuture, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
-use async_nats::jetstream::stream::{Config, StorageType};
+use async_nats::jetstream::stream::{Config, DiscardPolicy, StorageType};
 use std::convert::Infallible;
 use std::time::Duration;
 use tiris_domain::lane::LaneKey;
@@ -36,9 +37,10 @@ const FAILURE_WAIT: Duration = Duration::from_secs(5);
 /// Publishes periodically.
 pub(crate) async fn run(context: Context) {
     let mut has_failed = false;
+    let mut is_declared = false;
 
     loop {
-        let Err(error) = declare_and_publish(&context, &mut has_failed).await;
+        let Err(error) = declare_and_publish(&context, &mut is_declared, &mut has_failed).await;
         // Logged once, however long the failure lasts.
         if !std::mem::replace(&mut has_failed, true) {
             let error = &error as &dyn std::error::Error;
@@ -48,8 +50,14 @@ pub(crate) async fn run(context: Context) {
     }
 }
 
-async fn declare_and_publish(context: &Context, has_failed: &mut bool) -> Result<Infallible> {
-    declare(context).await?;
+async fn declare_and_publish(
+    context: &Context,
+    is_declared: &mut bool,
+    has_failed: &mut bool,
+) -> Result<Infallible> {
+    declare(context, !*is_declared).await?;
+    *is_declared = true;
+
     loop {
         let published = publish_some(context).await?;
         *has_failed = false;
@@ -59,21 +67,36 @@ async fn declare_and_publish(context: &Context, has_failed: &mut bool) -> Result
     }
 }
 
-/// Creates the stream when it is missing; an existing one is not changed.
-async fn declare(context: &Context) -> Result<()> {
-    let config = Config {
+/// Returns the configuration of the stream by the settings. Its budget of bytes leaves the broker's store to the events; the
+/// oldest copies make room for new ones.
+#[must_use]
+pub fn config(limits: &StreamLimits) -> Config {
+    Config {
         name: NAME.to_owned(),
         description: Some("Copies of dead letters; the originals are in the database".to_owned()),
         subjects: vec![format!("{PREFIX}.trading.>")],
         storage: StorageType::File,
+        discard: DiscardPolicy::Old,
         max_age: MAX_AGE,
+        max_bytes: limits.dead_letter_bytes,
         duplicate_window: DUPLICATE_WINDOW,
-        num_replicas: context.stream_replicas,
+        num_replicas: limits.replicas,
         ..Config::default()
-    };
+    }
+}
+
+/// Creates the stream when it is missing. At the start of the worker it also applies the limits of the settings to an existing
+/// stream; they delete only copies.
+async fn declare(context: &Context, is_start: bool) -> Result<()> {
+    let config = config(&context.stream_limits);
     let jetstream = &context.connection.jetstream;
-    let declared = jetstream.get_or_create_stream(config).await;
-    declared.map(drop).map_err(unavailable)
+    let declared = jetstream.get_or_create_stream(config.clone()).await;
+    let declared = declared.map_err(unavailable)?;
+    if !is_start {
+        return Ok(());
+    }
+
+    stream::apply(jetstream, &declared.cached_info().config, &config, None).await
 }
 
 /// Publishes dead letters of this worker's lanes, and marks those that the broker acknowledged. Returns how many.

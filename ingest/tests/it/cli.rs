@@ -37,15 +37,15 @@ impl Output {
 }
 
 impl World {
-    /// Runs `tiris-ingest` with the database and without a terminal.
+    /// Runs `tiris-ingest` with database and broker, and without a terminal.
     pub(crate) async fn run(&self, arguments: &[&str]) -> Result<Output> {
         output(self.command(arguments)?).await
     }
 
-    /// Runs `tiris-ingest lanes`, which needs NATS too.
+    /// Runs `tiris-ingest lanes`.
     pub(crate) async fn run_lanes(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = self.command(&["lanes"])?;
-        command.args(arguments).env("NATS_URL", self.nats.url());
+        command.args(arguments);
         output(command).await
     }
 
@@ -53,7 +53,8 @@ impl World {
         let mut command = Command::new(binary("tiris-ingest")?);
         command
             .args(arguments)
-            .env("DATABASE_URL", self.database.url_as(Role::Ingest)?);
+            .env("DATABASE_URL", self.database.url_as(Role::Ingest)?)
+            .env("NATS_URL", self.nats.url());
         Ok(command)
     }
 }

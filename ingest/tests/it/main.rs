@@ -28,6 +28,7 @@ mod retries;
 mod rights;
 mod rollout;
 mod status;
+mod stream_limits;
 mod streams;
 mod worker;
 mod workers;

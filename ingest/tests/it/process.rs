@@ -153,7 +153,7 @@ async fn reports_a_hanging_database_and_can_be_stopped() -> Result<()> {
 }
 
 /// An invalid value for every setting that has one.
-const WRONG: [(&str, &str); 25] = [
+const WRONG: [(&str, &str); 27] = [
     ("DATABASE_URL", "mysql://u:hunter2@h/d"),
     ("TIRIS_DATABASE_CONNECTIONS", "1"),
     ("NATS_URL", "nats://[broken"),
@@ -174,6 +174,8 @@ const WRONG: [(&str, &str); 25] = [
     ("TIRIS_TRADING_DAYS", "none"),
     ("TIRIS_TRADING_SYSTEM_DAYS", ""),
     ("TIRIS_STREAM_BYTES", "-1"),
+    ("TIRIS_STREAM_MESSAGES_PER_SUBJECT", "many"),
+    ("TIRIS_DEAD_LETTER_STREAM_BYTES", "1"),
     ("TIRIS_LOG_DAYS", "soon"),
     ("TIRIS_AUDIT_DAYS", "-1"),
     ("TIRIS_TRANSACTION_DAYS", "40000"),

@@ -7,49 +7,68 @@ use async_nats::{Client, Subscriber, jetstream};
 use futures_util::{FutureExt, StreamExt};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 use tiris_domain::event::Kind;
 use tiris_testing::{NatsSettings, eventually, scratch_dir};
 use uuid::Uuid;
 
-/// The output of `make-secrets`: passwords, the broker's users, and the login of a bot.
+/// The broker's accounts of compose, with the users that `make-secrets` created for two bots.
 struct Secrets {
     environment: String,
-    users: String,
-    printed: String,
+    accounts: String,
+    /// What `make-secrets` printed for each bot.
+    printed: [String; 2],
 }
 
 impl Secrets {
-    fn make(bot: Uuid) -> Result<Self> {
+    fn make(bots: [Uuid; 2]) -> Result<Self> {
         let folder = scratch_dir("rights")?;
         let script = folder.path().join("make-secrets");
-        let original = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/make-secrets");
-        std::fs::copy(original, &script)?;
+        let docker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker");
+        std::fs::copy(docker.join("make-secrets"), &script)?;
 
-        let output = Command::new("bash")
-            .arg(&script)
-            .args(["bot", &bot.to_string()])
-            .output()?;
-        ensure!(output.status.success(), "{output:?}");
+        let make = |bot: Uuid| {
+            let command = Command::new("bash")
+                .arg(&script)
+                .args(["bot", &bot.to_string()])
+                .output();
+            let output = command?;
+            ensure!(output.status.success(), "{output:?}");
+            Ok(String::from_utf8(output.stdout)?)
+        };
+        let [first, second] = bots;
+        let printed = [make(first)?, make(second)?];
 
         let read = |name: &str| std::fs::read_to_string(folder.path().join(name));
+        let accounts = std::fs::read_to_string(docker.join("nats/accounts.conf"))?;
+        let accounts = accounts
+            .replace(
+                "include \"nats/tiris.conf\"",
+                &read("secrets/nats/tiris.conf")?,
+            )
+            .replace(
+                "include \"nats/bots.conf\"",
+                &read("secrets/nats/bots.conf")?,
+            );
         Ok(Self {
             environment: read(".env")?,
-            users: read("secrets/nats/users.conf")?,
-            printed: String::from_utf8(output.stdout)?,
+            accounts,
+            printed,
         })
     }
 
-    /// Returns the broker's users, with the passwords that it would read from its environment.
+    /// Returns the broker's accounts, with the passwords that it would read from its environment.
     fn configuration(&self) -> String {
         let variables = self
             .environment
             .lines()
             .filter_map(|line| line.split_once('='));
-        let put =
-            |users: String, (name, value): (&str, &str)| users.replace(&format!("${name}"), value);
-        let users = variables.fold(self.users.clone(), put);
+        let put = |accounts: String, (name, value): (&str, &str)| {
+            accounts.replace(&format!("${name}"), value)
+        };
+        let accounts = variables.fold(self.accounts.clone(), put);
         // The harness connects without a user.
-        format!("no_auth_user: admin\nauthorization {{\n{users}}}")
+        format!("no_auth_user: admin\n{accounts}")
     }
 
     fn password(&self, name: &str) -> Result<&str> {
@@ -60,10 +79,18 @@ impl Secrets {
         line.with_context(|| format!("no {name}"))
     }
 
-    fn printed(&self, what: &str) -> Result<&str> {
-        let mut lines = self.printed.lines();
-        let line = lines.find_map(|line| line.strip_prefix(what));
-        Ok(line.with_context(|| format!("no {what}"))?.trim())
+    /// Returns the login of a bot, as printed.
+    fn bot(&self, index: usize) -> Result<Login<'_>> {
+        let printed = |what: &str| {
+            let mut lines = self.printed[index].lines();
+            let line = lines.find_map(|line| line.strip_prefix(what));
+            Ok::<_, anyhow::Error>(line.with_context(|| format!("no {what}"))?.trim())
+        };
+        Ok(Login {
+            user: printed("user")?,
+            password: printed("password")?,
+            inbox: printed("inbox prefix")?,
+        })
     }
 }
 
@@ -92,6 +119,9 @@ struct System {
     ingest: Client,
     api: Client,
     bot: Client,
+    /// A bot of another user.
+    neighbour: Client,
+    neighbour_id: Uuid,
     /// Wake-ups for the live streams of the bot's user.
     wakes: Subscriber,
 }
@@ -99,7 +129,8 @@ struct System {
 impl System {
     async fn start() -> Result<Self> {
         let user = Uuid::now_v7();
-        let secrets = Secrets::make(user)?;
+        let neighbour_id = Uuid::now_v7();
+        let secrets = Secrets::make([user, neighbour_id])?;
         let world = world_of(user, &secrets).await?;
 
         let password = secrets.password("TIRIS_NATS_INGEST_PASSWORD")?;
@@ -118,16 +149,13 @@ impl System {
             password: secrets.password("TIRIS_NATS_API_PASSWORD")?,
             inbox: "_INBOX",
         };
-        let bot = Login {
-            user: secrets.printed("user")?,
-            password: secrets.printed("password")?,
-            inbox: secrets.printed("inbox prefix")?,
-        };
         let api = api.connect(&world).await?;
         let wakes = api.subscribe(format!("tiris.committed.{user}")).await?;
         Ok(Self {
             ingest: ingest.connect(&world).await?,
-            bot: bot.connect(&world).await?,
+            bot: secrets.bot(0)?.connect(&world).await?,
+            neighbour: secrets.bot(1)?.connect(&world).await?,
+            neighbour_id,
             api,
             wakes,
             world,
@@ -148,6 +176,21 @@ impl System {
         publish.await?.await?;
         Ok(())
     }
+
+    /// Returns the number of stored events, and of their subjects.
+    async fn stored(&self) -> Result<Stored> {
+        let state = self.world.stream_info("TRADING").await?.state;
+        Ok(Stored {
+            messages: state.messages,
+            subjects: state.subjects_count,
+        })
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Stored {
+    messages: u64,
+    subjects: u64,
 }
 
 /// Creates a world whose user is the bot of the secrets.
@@ -240,4 +283,137 @@ async fn a_bot_reads_no_wake_ups() -> Result<()> {
     let message = wakes.next().now_or_never().flatten();
     assert!(message.is_none(), "{message:?}");
     system.worker.stops().await
+}
+
+#[tokio::test]
+async fn a_reply_subject_stores_the_message_and_does_nothing_else() -> Result<()> {
+    let mut system = System::start().await?;
+    let created = system.world.stream_info("TRADING").await?.created;
+    let neighbour = system.neighbour_id;
+    let own = system.world.subject();
+    let mut wakes = system.api.subscribe("tiris.committed.>").await?;
+    system.api.flush().await?;
+
+    let replies = [
+        Kind::BalanceUpdated.subject_of(neighbour),
+        Kind::OrderFilled.subject_of(system.world.user),
+        "$JS.API.STREAM.DELETE.TRADING".to_owned(),
+        "$JS.API.STREAM.PURGE.TRADING_DLQ".to_owned(),
+        "$SYS.REQ.SERVER.PING".to_owned(),
+        format!("tiris.committed.{neighbour}"),
+        "dlq.trading.balance.updated".to_owned(),
+    ];
+    let count = u64::try_from(replies.len())?;
+    for reply in replies {
+        let payload = "no event".into();
+        let publish = system.bot.publish_with_reply(own.clone(), reply, payload);
+        publish.await?;
+    }
+    // The acknowledgement of a later message on the connection shows that the earlier ones were handled.
+    system.publish("the last".to_owned()).await?;
+
+    let expected = Stored {
+        messages: count + 1,
+        subjects: 1,
+    };
+    assert_eq!(system.stored().await?, expected);
+    let info = system.world.stream_info("TRADING").await?;
+    assert_eq!(info.created, created);
+    system
+        .world
+        .rows_reach("dead_letters", i64::try_from(count + 1)?)
+        .await?;
+    let woken: Vec<String> = std::iter::from_fn(|| wakes.next().now_or_never().flatten())
+        .map(|wake| wake.subject.to_string())
+        .collect();
+    let foreign = format!("tiris.committed.{neighbour}");
+    assert!(!woken.contains(&foreign), "{woken:?}");
+    system.worker.stops().await
+}
+
+#[tokio::test]
+async fn a_bot_reaches_no_jetstream_and_no_other_client() -> Result<()> {
+    let mut system = System::start().await?;
+    let neighbour = system.neighbour_id;
+    let mut overheard = Vec::new();
+    let inbox = format!("_INBOX_{}.>", system.world.user);
+    for subject in [
+        &inbox,
+        "_INBOX.>",
+        "trading.>",
+        "dlq.>",
+        "$JS.>",
+        "$SYS.>",
+        ">",
+    ] {
+        overheard.push(system.neighbour.subscribe(subject.to_owned()).await?);
+    }
+    system.neighbour.flush().await?;
+
+    let credit = system.world.btc_credit("1").to_string();
+    system.publish(credit).await?;
+    system.publish("no event".to_owned()).await?;
+    system.world.btc_reaches("1").await?;
+    // An acknowledgement proves that the neighbour's connection still works, and that nothing is under way to it.
+    let jetstream = jetstream::new(system.neighbour.clone());
+    let publish = jetstream.publish(Kind::Heartbeat.subject_of(neighbour), "beat".into());
+    publish.await?.await?;
+
+    for subscription in &mut overheard {
+        let message = subscription.next().now_or_never().flatten();
+        assert!(message.is_none(), "{message:?}");
+    }
+    let mut jetstream = jetstream::new(system.neighbour.clone());
+    jetstream.set_timeout(Duration::from_millis(300));
+    assert!(jetstream.query_account().await.is_err());
+    assert!(jetstream.get_stream("TRADING").await.is_err());
+    system.worker.stops().await
+}
+
+/// With a wildcard in its place a user could fill any number of subjects, each up to the limit of messages.
+#[tokio::test]
+async fn a_bot_publishes_every_type_of_event_and_no_other() -> Result<()> {
+    let mut system = System::start().await?;
+    let user = system.world.user;
+    let mut jetstream = jetstream::new(system.bot.clone());
+    jetstream.set_timeout(Duration::from_secs(2));
+
+    for kind in Kind::ALL {
+        let publish = jetstream.publish(kind.subject_of(user), "no event".into());
+        let acknowledged = publish.await?.await;
+        acknowledged.with_context(|| kind.subject_of(user))?;
+    }
+    jetstream.set_timeout(Duration::from_millis(300));
+    for subject in [
+        format!("trading.orders.invented.{user}"),
+        format!("trading.balance.invented.{user}"),
+        Kind::OrderFilled.bare_subject().to_owned(),
+    ] {
+        let acknowledged = jetstream.publish(subject.clone(), "no event".into());
+        assert!(acknowledged.await?.await.is_err(), "{subject}");
+    }
+    system.worker.stops().await
+}
+
+#[test]
+fn kubernetes_lets_bots_publish_what_compose_does() -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let values = std::fs::read_to_string(root.join("k8s/nats/values.yaml"))?;
+    let example = std::fs::read_to_string(root.join("k8s/examples/secrets.yaml"))?;
+
+    for kind in Kind::ALL {
+        let subject = kind.bare_subject();
+        let export = format!("{{service: \"{subject}.*\", accounts: [BOTS]}}");
+        let import = format!("{{service: {{account: TIRIS, subject: \"{subject}.*\"}}}}");
+        assert!(values.contains(&export), "{export}");
+        assert!(values.contains(&import), "{import}");
+        assert!(
+            example.contains(&format!("\"{subject}.USER_ID\"")),
+            "{subject}"
+        );
+    }
+    let services = values.matches("service:").count();
+    assert_eq!(services, 2 * Kind::ALL.len());
+    assert_eq!(example.matches(".USER_ID\"").count(), Kind::ALL.len());
+    Ok(())
 }

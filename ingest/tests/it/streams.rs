@@ -12,9 +12,11 @@ use uuid::Uuid;
 #[tokio::test]
 async fn declares_streams_once_and_leaves_them_unchanged() -> Result<()> {
     let world = World::new().await?;
+    let before = world.stream_info("TRADING").await?;
 
     world.declare().await?;
 
+    assert_eq!(world.stream_info("TRADING").await?.config, before.config);
     for stream in EventStream::ALL {
         let config = world.stream_info(stream.name()).await?.config;
         let transform = subjects::transform(stream, world.settings.streams.lanes);
@@ -22,6 +24,8 @@ async fn declares_streams_once_and_leaves_them_unchanged() -> Result<()> {
         assert!(config.deny_purge, "{config:?}");
         assert_eq!(config.max_message_size, MESSAGE_BYTES_MAX);
         assert_eq!(config.subject_transform, Some(transform));
+        assert_eq!(config.max_messages_per_subject, 2_000_000);
+        assert!(config.discard_new_per_subject, "{config:?}");
     }
     Ok(())
 }
@@ -32,7 +36,7 @@ async fn refuses_streams_with_other_lanes() -> Result<()> {
     let mut other = world.settings.streams.clone();
     other.lanes += 1;
 
-    let declared = stream::declare(world.jetstream(), &other).await;
+    let declared = stream::declare(world.pool(), &world.connection, &other).await;
 
     let disagrees = matches!(
         declared,

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use tiris_ingest::connection::Connection;
 use tiris_ingest::context::Context;
-use tiris_ingest::settings::{Policy, RunArgs, Settings};
+use tiris_ingest::settings::{Policy, RunArgs, Settings, StreamSettings};
 use tiris_ingest::status::Board;
 use tiris_ingest::stream;
 use tiris_testing::{NatsServer, NatsSettings, Role, TestDatabase, eventually};
@@ -98,7 +98,12 @@ impl World {
     }
 
     pub(crate) async fn declare(&self) -> Result<()> {
-        Ok(stream::declare(self.jetstream(), &self.settings.streams).await?)
+        self.declare_with(&self.settings.streams).await
+    }
+
+    /// Declares the streams as a worker with these settings does at its start.
+    pub(crate) async fn declare_with(&self, streams: &StreamSettings) -> Result<()> {
+        Ok(stream::declare(self.pool(), &self.connection, streams).await?)
     }
 
     /// Deletes the stream of orders and balances, and declares it again.
@@ -118,7 +123,7 @@ impl World {
             connection: self.connection.clone(),
             owner: Uuid::new_v4(),
             lanes: LANES,
-            stream_replicas: 1,
+            stream_limits: self.settings.streams.limits.clone(),
             bare_subjects: BareSubjects::Accept,
             batch_events: self.settings.batch_events,
             lease: self.settings.lease,

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use columns::{KeyColumns, convert};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 use std::time::Duration;
-use tiris_domain::lane::LaneKey;
+use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_domain::states::LaneStatus;
 use uuid::Uuid;
 
@@ -53,6 +53,25 @@ pub async fn ensure(pool: &PgPool, keys: &[LaneKey], stream_created_at: i64) -> 
     .execute(pool)
     .await?;
     Ok(())
+}
+
+/// Returns the lowest cursor of the lanes of a stream, up to which every message is done. 0 without lanes, and where a cursor
+/// belongs to a stream that was created at another time.
+pub async fn lowest_cursor(
+    pool: &PgPool,
+    stream: EventStream,
+    stream_created_at: i64,
+) -> Result<u64> {
+    let cursor: i64 = sqlx::query_scalar(
+        "SELECT COALESCE(min(CASE WHEN stream_created_at = $2 THEN cursor ELSE 0 END), 0) \
+         FROM ingest_lanes WHERE stream = $1",
+    )
+    .bind(stream.name())
+    .bind(stream_created_at)
+    .fetch_one(pool)
+    .await?;
+
+    u64::try_from(cursor).map_err(|error| sqlx::Error::Decode(error.into()).into())
 }
 
 /// Takes at most `limit` lanes that are free or whose lease has ended, each with a new epoch, so that an earlier owner can no

@@ -124,6 +124,10 @@ pub const METRICS: &[Metric] = metrics! {
     "ingest_idle_moves_total" Counter, ["stream"], Ingest, "How often the cursor of an idle lane moved past messages of other lanes";
     "ingest_mixed_subjects_total" Counter, ["stream"], Ingest, "Users who publish on subjects both with and without a user id; order between the two is not guaranteed";
     "ingest_heartbeats_ignored_total" Counter, [], Ingest, "Ignored heartbeats of users with more than 1,000 components";
+    "ingest_stream_bytes" Gauge, ["stream"], Ingest, "Bytes that a stream stores; every worker reports all streams, so take the maximum";
+    "ingest_stream_bytes_max" Gauge, ["stream"], Ingest, "Maximum size of a stream in bytes, 0 for unlimited";
+    "ingest_stream_subject_messages" Gauge, ["stream"], Ingest, "Messages of the subject that has most in a stream; a subject belongs to one user and one event type";
+    "ingest_stream_subject_messages_max" Gauge, ["stream"], Ingest, "Maximum number of messages of a subject of a stream, 0 for unlimited";
     "tiris_users" Gauge, ["status"], Ingest, "Users in the database; every worker reports all, so take the maximum";
     "tiris_tradings" Gauge, ["type", "status"], Ingest, "Tradings in the database by type (real, paper, backtest); every worker reports all, so take the maximum";
     "tiris_bots" Gauge, ["status"], Ingest, "Bot components by their latest heartbeat, `silent` after five minutes without one; every worker reports all, so take the maximum";

@@ -14,7 +14,8 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 use tiris_testing::{
-    Process, ProcessCommand, binary, eventually, find_nats_server, free_port, scratch_dir,
+    NatsServer, NatsSettings, Process, ProcessCommand, binary, eventually, find_nats_server,
+    free_port, scratch_dir,
 };
 
 /// The start of four servers on a busy machine.
@@ -22,10 +23,11 @@ const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 
 /// The variables of the file `env`.
-const VARIABLES: [&str; 8] = [
+const VARIABLES: [&str; 9] = [
     "ADMIN_TOKEN",
     "API_ADMIN_URL",
     "API_URL",
+    "BOT_NATS_URL",
     "DATABASE_URL",
     "INGEST_ADMIN_URL",
     "NATS_URL",
@@ -59,6 +61,62 @@ async fn run_shows_balances_stops_cleanly_and_keeps_its_data() {
     })
     .await
     .unwrap();
+}
+
+/// A folder of a version whose broker had no accounts.
+#[tokio::test]
+async fn run_keeps_streams_and_lets_the_bot_reach_only_its_subjects() {
+    let folder = stack_folder("accounts").unwrap();
+    let mut nats = NatsServer::start(&folder.path().join("nats"), NatsSettings::default())
+        .await
+        .unwrap();
+    let before = jetstream(&nats.url()).await.unwrap();
+    let created = before
+        .create_stream("KEPT")
+        .await
+        .unwrap()
+        .cached_info()
+        .created;
+    before
+        .publish("KEPT", "a message".into())
+        .await
+        .unwrap()
+        .await
+        .unwrap();
+    nats.stop().await.unwrap();
+
+    let mut run = dev(folder.path()).arg("run").spawn().unwrap();
+    let variables = variables(folder.path(), &mut run).await.unwrap();
+
+    // The bot of this stack publishes by a login like this one.
+    balances(&variables).await.unwrap();
+    let operator = jetstream(&variables["NATS_URL"]).await.unwrap();
+    let kept = operator.get_stream("KEPT").await.unwrap();
+    assert_eq!(kept.cached_info().created, created);
+    assert_eq!(kept.cached_info().state.messages, 1);
+    let mut bot = jetstream(&variables["BOT_NATS_URL"]).await.unwrap();
+    bot.set_timeout(Duration::from_millis(500));
+    assert!(bot.query_account().await.is_err());
+    run.terminate(STOP_LIMIT).await.unwrap();
+}
+
+async fn jetstream(url: &str) -> Result<async_nats::jetstream::Context> {
+    let url: reqwest::Url = url.parse()?;
+    let login = async_nats::ConnectOptions::with_user_and_password(
+        url.username().to_owned(),
+        url.password().unwrap_or_default().to_owned(),
+    );
+    let options = if url.username().is_empty() {
+        async_nats::ConnectOptions::new()
+    } else {
+        login
+    };
+    let address = format!(
+        "nats://{}:{}",
+        url.host_str().context("a host")?,
+        url.port().context("a port")?
+    );
+    Ok(async_nats::jetstream::new(options.connect(address).await?))
 }
 
 #[tokio::test]

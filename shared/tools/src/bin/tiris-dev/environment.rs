@@ -1,5 +1,6 @@
 //! The addresses and tokens of a running stack, as variables that all our commands read.
 
+use crate::accounts::BOT_LOGIN;
 use crate::folder::{self, Folder};
 use crate::ports::Ports;
 use anyhow::{Context, Result};
@@ -12,6 +13,8 @@ use tiris_tools::IssuedToken;
 
 /// The variable with the address to which a login returns; missing without the provider.
 pub(crate) const REDIRECT_URI: &str = "REDIRECT_URI";
+/// The variable with the address and login of a bot at the broker.
+pub(crate) const BOT_NATS_URL: &str = "BOT_NATS_URL";
 
 /// Variables and their values.
 #[derive(Clone, Debug)]
@@ -32,6 +35,10 @@ impl Environment {
             ("INGEST_ADMIN_URL", http(ports.ingest_admin)),
             ("DATABASE_URL", database_url.to_owned()),
             ("NATS_URL", format!("nats://127.0.0.1:{}", ports.nats)),
+            (
+                BOT_NATS_URL,
+                format!("nats://{BOT_LOGIN}@127.0.0.1:{}", ports.nats),
+            ),
             ("TOKEN", demo.token),
             ("ADMIN_TOKEN", admin.token),
             ("USER_ID", demo.user_id),

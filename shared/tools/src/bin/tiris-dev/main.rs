@@ -8,6 +8,7 @@ macro_rules! say {
     }};
 }
 
+mod accounts;
 mod background;
 mod database;
 mod environment;

@@ -1,6 +1,6 @@
 //! Our own programs as processes of the stack.
 
-use crate::environment::Environment;
+use crate::environment::{BOT_NATS_URL, Environment};
 use crate::folder::Folder;
 use anyhow::Result;
 use nix::sys::signal::Signal;
@@ -21,7 +21,9 @@ pub(crate) fn bot(folder: &Folder, environment: &Environment) -> Result<Process>
     for (name, value) in &environment.0 {
         command = command.env(name, value);
     }
-    command.spawn()
+    command
+        .env("NATS_URL", environment.get(BOT_NATS_URL))
+        .spawn()
 }
 
 /// Terminates a process, if there is one; kills it when it does not end in time, which is an error.

@@ -1,5 +1,6 @@
 //! The whole stack: its parts, started, watched and stopped in order.
 
+use crate::accounts;
 use crate::database::{self, ADMIN_EMAIL, DATABASE, DEMO_EMAIL};
 use crate::environment::Environment;
 use crate::folder::Folder;
@@ -98,9 +99,10 @@ impl Stack {
                 let settings = NatsSettings {
                     port: Some(self.ports.nats),
                     durable: true,
-                    ..NatsSettings::default()
+                    more: accounts::configuration(),
                 };
                 let folder = self.folder.join("nats");
+                accounts::adopt_streams(&folder.join("jetstream"))?;
                 self.nats = Some(NatsServer::start(&folder, settings).await?);
                 say!("  NATS           127.0.0.1:{}", self.ports.nats);
             }
