@@ -16,6 +16,11 @@ use std::fmt;
 
 const KEY_REUSED: &str =
     "`IDEMPOTENCY_KEY_REUSED`: the idempotency key was used with another request body";
+/// The refusal of parameters that every operation shares.
+const PARAMETERS: Refusal = (
+    400,
+    "`INVALID_REQUEST`: a query parameter that the operation does not have; `details` names the nearest one",
+);
 /// Paths whose operations take no idempotency key, because their responses are new each time.
 const SIGN_IN: &str = "/v1/auth/";
 
@@ -39,6 +44,7 @@ pub(crate) fn completed(generated: &str) -> String {
             if operation["security"].is_null() {
                 operation["security"] = json!([]);
             }
+            add_refusal(operation, PARAMETERS);
             let parameters = operation
                 .get_mut("parameters")
                 .and_then(Value::as_array_mut);
@@ -190,7 +196,7 @@ impl Methods {
 }
 
 /// Returns a path without the names of its parameters, which the document and the router write differently.
-fn shape(path: &str) -> String {
+pub(super) fn shape(path: &str) -> String {
     let parts = path.split('/');
     let parts = parts.map(|part| {
         if part.starts_with(['{', ':']) {

@@ -11,7 +11,7 @@ use super::transaction::{Tx, keep};
 use crate::state::State;
 use bytes::Bytes;
 use poem::http::{HeaderMap, Method};
-use poem::{Body, FromRequest, Request, RequestBody};
+use poem::{Body, FromRequest, PathPattern, Request, RequestBody};
 use serde::Serialize;
 use std::sync::Arc;
 use tiris_domain::ids::UserId;
@@ -44,10 +44,23 @@ impl<'a> FromRequest<'a> for Idempotency {
         Ok(Self(Some(Keyed {
             key,
             method: request.method().clone(),
-            path: request.original_uri().path().to_owned(),
+            path: scope(request),
             body: bytes,
         })))
     }
+}
+
+/// Returns the path of the operation with its parsed parameters: the same for every spelling of a URL.
+fn scope(request: &Request) -> String {
+    let Some(pattern) = request.data::<PathPattern>() else {
+        return request.uri().path().to_owned();
+    };
+    let parts = pattern.0.split('/').map(|part| {
+        let parameter = part.strip_prefix(':');
+        let value = parameter.and_then(|name| request.raw_path_param(name));
+        value.unwrap_or(part)
+    });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<String>> {

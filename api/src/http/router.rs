@@ -3,6 +3,7 @@
 use super::client::{self, Proxies};
 use super::document::{self, Methods};
 use super::limit;
+use super::parameters::Parameters;
 use super::rate::Limits;
 use super::respond;
 use crate::auth::keys::Keys;
@@ -40,6 +41,7 @@ pub(crate) fn endpoint(
     let document = document::completed(&generated);
     let page = Bytes::from(service.swagger_ui_html().replace(&generated, &document));
     let operations = Arc::new(Methods::of(&document));
+    let parameters = Arc::new(Parameters::of(&document));
     let cors = Cors::new(
         &settings.cors_origins,
         settings.service.environment == Environment::Dev,
@@ -73,6 +75,7 @@ pub(crate) fn endpoint(
         .around(measure::measure)
         .around(move |next, request| client::attach(next, request, proxies.clone()))
         .data(state)
+        .data(parameters)
         .boxed()
 }
 

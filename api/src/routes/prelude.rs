@@ -10,6 +10,7 @@ pub(crate) use crate::http::if_match::IfMatch;
 pub(crate) use crate::http::json::Unknown;
 pub(crate) use crate::http::page::{Page, Pagination};
 pub(crate) use crate::http::policy::*;
+pub(crate) use crate::http::query_time::QueryTime;
 pub(crate) use crate::http::rate::Class;
 pub(crate) use crate::http::reply::{Answer, Made, Reply};
 pub(crate) use crate::http::transaction::Tx;

@@ -24,6 +24,7 @@ mod money;
 mod openapi;
 mod orders;
 mod paging;
+mod parameters;
 mod past_balances;
 mod performance;
 mod performance_of_candles;

@@ -46,9 +46,9 @@ impl ListDeadLetters {
         /// Only dead letters of this trading
         trading_id: Query<Option<Uuid>>,
         /// Only dead letters created at or after this moment, RFC 3339
-        start_date: Query<Option<DateTime<Utc>>>,
+        start_date: Query<Option<QueryTime>>,
         /// Only dead letters created before this moment, RFC 3339
-        end_date: Query<Option<DateTime<Utc>>>,
+        end_date: Query<Option<QueryTime>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in

@@ -46,9 +46,9 @@ impl ListOrders {
         /// Only orders with this id, as the exchange or bot calls it; at most 128 characters
         order_id: Query<Option<String>>,
         /// Start of the time range, RFC 3339, inclusive
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the time range, RFC 3339, exclusive
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// The time that `from` and `to` refer to: `created_at` (`recorded`, default) or `first_event_time` (`event`)
         time: Query<Option<Time>>,
         /// Rows in the page, 1 to 1000; by default 100

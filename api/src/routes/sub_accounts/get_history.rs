@@ -84,9 +84,9 @@ impl GetBalanceHistory {
         /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
         /// Start of the range, RFC 3339; by default 720 intervals before `to`
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the range, exclusive; by default the end of the interval of the latest transaction
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// Length of an interval: `hour` or `day` (default)
         interval: Query<Option<Interval>>,
         /// The clock that orders the transactions: `recorded` (default) or `event`
@@ -99,7 +99,7 @@ impl GetBalanceHistory {
         let account = sub_accounts::get(&state.pool, caller.user(), AccountId(id.0)).await?;
         let known = AccountId(account.id);
         let latest = match to.0 {
-            Some(to) => to,
+            Some(to) => to.0,
             None => point_in_time::last_posting(&state.pool, known, clock)
                 .await?
                 .unwrap_or_else(Utc::now),

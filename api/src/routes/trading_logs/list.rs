@@ -47,9 +47,9 @@ impl ListTradingLogs {
         /// Only logs written by a user (`manual`) or by a bot (`bot`)
         source: Query<Option<Field<LogSource>>>,
         /// Start of the time range, RFC 3339, inclusive
-        start_date: Query<Option<DateTime<Utc>>>,
+        start_date: Query<Option<QueryTime>>,
         /// End of the time range, RFC 3339, exclusive
-        end_date: Query<Option<DateTime<Utc>>>,
+        end_date: Query<Option<QueryTime>>,
         /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
         time: Query<Option<Time>>,
         /// Only logs with this kind of drift, or with `any`

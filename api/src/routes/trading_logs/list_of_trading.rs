@@ -29,7 +29,7 @@ impl ListTradingLogsOfTrading {
         /// Id of the trading; a deleted real trading keeps its logs readable
         trading_id: Path<Uuid>,
         /// Only logs whose `event_time` is at or after this moment, RFC 3339
-        since: Query<Option<DateTime<Utc>>>,
+        since: Query<Option<QueryTime>>,
         /// Only logs with this kind of drift, or with `any`
         drift: Query<Option<Field<DriftFilter>>>,
         /// Rows in the page, 1 to 1000; by default 100

@@ -34,9 +34,9 @@ impl GetPerformance {
         /// Id of the trading, from `GET /v1/tradings`
         id: Path<Uuid>,
         /// Start of the period, RFC 3339; earlier transactions form the opening state. By default the first transaction
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the period, RFC 3339, exclusive; by default the last transaction
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// Symbol of the asset all figures are in, such as `USDT`; by default the one most trades were paid in
         quote: Query<Option<String>>,
     ) -> Answer<Performance, Self> {
@@ -73,9 +73,9 @@ impl GetEquity {
         /// Id of the trading, from `GET /v1/tradings`
         id: Path<Uuid>,
         /// Start of the period, RFC 3339; earlier transactions form the opening state. By default the first transaction
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the period, RFC 3339, exclusive; by default the last transaction
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// Length of an interval: `hour` or `day` (default), UTC
         interval: Query<Option<Interval>>,
         /// Symbol of the asset values are in, such as `USDT`; by default the one most trades were paid in

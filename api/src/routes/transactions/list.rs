@@ -55,9 +55,9 @@ impl ListTransactions {
         /// Only transactions with this reason, such as `fee`; at most 128 characters
         reason: Query<Option<String>>,
         /// Start of the time range, RFC 3339, inclusive
-        start_date: Query<Option<DateTime<Utc>>>,
+        start_date: Query<Option<QueryTime>>,
         /// End of the time range, RFC 3339, exclusive
-        end_date: Query<Option<DateTime<Utc>>>,
+        end_date: Query<Option<QueryTime>>,
         /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
         time: Query<Option<Time>>,
         /// Smallest amount, a decimal in units of the sub-account's asset, inclusive
