@@ -7,6 +7,7 @@ use crate::connection::{ConnectionLimiter, LimitedAcceptor, Timeouts, raise_limi
 use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::{Histories, Replica};
+use crate::http::answer::Answers;
 use crate::http::client::Proxies;
 use crate::http::rate::Budget;
 use crate::http::router;
@@ -73,6 +74,7 @@ impl App {
             pool: pool.clone(),
             db: Entities::new(pool.clone()),
             histories: Histories::new(pool.clone(), lists.clone(), replica.clone()),
+            answers: Answers::default(),
             sessions: Sessions::new(Arc::clone(&keys), pool.clone()),
             secrets,
             exchanges,

@@ -5,6 +5,7 @@ use crate::auth::session::Sessions;
 use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::Histories;
+use crate::http::answer::Answers;
 use crate::http::rate::Budget;
 use crate::live::Streams;
 use sqlx::PgPool;
@@ -20,6 +21,7 @@ pub(crate) struct Handles {
     /// The connections of `pool`, for entities.
     pub(crate) db: Entities,
     pub(crate) histories: Histories,
+    pub(crate) answers: Answers,
     pub(crate) sessions: Sessions,
     pub(crate) secrets: Secrets,
     pub(crate) exchanges: Exchanges,

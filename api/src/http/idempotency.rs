@@ -147,7 +147,7 @@ impl Idempotency {
 
         Ok(match stored {
             Reply::Kept(kept) => Reply::Kept(kept),
-            Reply::Read(_) | Reply::Done(_) => Reply::Done(data),
+            Reply::Read(_) | Reply::Large(..) | Reply::Done(_) => Reply::Done(data),
         })
     }
 

@@ -14,8 +14,8 @@ pub(crate) struct QueryTime(pub(crate) DateTime<Utc>);
 
 impl QueryTime {
     fn parse(text: &str) -> Result<Self, String> {
-        if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-            return Ok(Self(time.to_utc()));
+        if let Ok(time) = text.parse() {
+            return Ok(Self(time));
         }
         if let Ok(day) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
             return Ok(Self(day.and_time(NaiveTime::MIN).and_utc()));

@@ -8,6 +8,9 @@ use tiris_store::sub_accounts;
 
 operation!(GetBalanceHistory: User, General, [INVALID, NOT_FOUND]);
 
+/// Intervals of a history that is small.
+const SMALL_PIECES: i32 = 1_000;
+
 /// An hour or a day in which transactions were booked.
 #[derive(Object, Serialize)]
 struct Piece {
@@ -106,6 +109,10 @@ impl GetBalanceHistory {
         };
         let range = pieces(from.0, to.0, unit, latest)?;
 
+        let mut answer = state.answers.begin(caller.user());
+        if range.1 - range.0 > unit.length() * SMALL_PIECES {
+            answer.enlarge().await?;
+        }
         let mut found = None;
         if let Some(replica) = state.histories.replica(account.updated_at).await {
             let query = point_in_time::history(replica.pool(), known, range, unit.unit(), clock);
@@ -116,7 +123,7 @@ impl GetBalanceHistory {
         }
 
         let found = found.ok_or(Error::NotFound("sub-account"))?;
-        Ok(Reply::read(BalanceHistory {
+        let data = BalanceHistory {
             sub_account_id: account.id,
             symbol: account.symbol,
             interval,
@@ -126,6 +133,7 @@ impl GetBalanceHistory {
             opening_balance: Field(Figure(found.opening_balance)),
             closing_balance: Field(Figure(found.closing_balance)),
             pieces: found.pieces.into_iter().map(Piece::from).collect(),
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

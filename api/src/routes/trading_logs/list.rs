@@ -2,6 +2,7 @@
 
 use super::drift::{DriftFilter, drifting};
 use super::object::TradingLog;
+use crate::http::answer;
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
 use crate::routes::tradings::object::not_purged;
@@ -17,7 +18,7 @@ pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 #[derive(Object, Serialize)]
 pub(in crate::routes) struct TradingLogPage {
     /// Trading logs, newest first
-    pub(in crate::routes) trading_logs: Vec<TradingLog>,
+    pub(in crate::routes) trading_logs: Listed<TradingLog>,
     /// Position of the page in the list
     pub(in crate::routes) pagination: Pagination,
 }
@@ -56,6 +57,8 @@ impl ListTradingLogs {
         drift: Query<Option<Field<DriftFilter>>>,
         /// Only logs whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,message`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
@@ -66,6 +69,7 @@ impl ListTradingLogs {
         include_total: Query<Option<bool>>,
     ) -> Answer<TradingLogPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
+        let chosen = Chosen::of::<TradingLog>(fields.0.as_deref())?;
         let dated = if matches!(time.0, Some(Time::Event)) {
             Column::EventTime
         } else {
@@ -88,7 +92,9 @@ impl ListTradingLogs {
             .filter(drifting(drift.0))
             .filter(containing(Column::Info, info.0.as_deref())?);
 
-        Ok(Reply::read(read(&state, &page, rows).await?))
+        let mut answer = state.answers.begin(caller.user());
+        let data = read(&mut answer, &state, &page, rows, &chosen).await?;
+        Ok(Reply::list(data, answer))
     }
 }
 
@@ -101,18 +107,26 @@ pub(in crate::routes) fn owned(user: UserId) -> Select<Entity> {
 
 /// Reads a page of trading logs.
 pub(in crate::routes) async fn read(
+    answer: &mut answer::Answer,
     state: &State,
     page: &Page,
     rows: Select<Entity>,
+    chosen: &Chosen,
 ) -> Result<TradingLogPage> {
-    let key = |row: &Model| (row.timestamp, row.id);
-    let (rows, pagination) = page
-        .read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
-        .await?;
+    let list = List {
+        rows,
+        columns: ORDER,
+        key: |row: &Model| (row.timestamp, row.id),
+    };
+    let trading = |row: &Model| row.trading_id;
 
-    let trading_logs = rows.into_iter().map(TradingLog::try_from);
+    let (rows, pagination) = page
+        .read_history(answer, &state.histories, list, trading, |row| {
+            chosen.serialize(&TradingLog::try_from(row)?)
+        })
+        .await?;
     Ok(TradingLogPage {
-        trading_logs: trading_logs.collect::<Result<_>>()?,
+        trading_logs: rows.into(),
         pagination,
     })
 }

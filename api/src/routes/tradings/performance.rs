@@ -82,6 +82,8 @@ impl GetEquity {
         quote: Query<Option<String>>,
     ) -> Answer<Equity, Self> {
         let interval = interval.0.unwrap_or(Interval::Day);
+        let mut answer = state.answers.begin(caller.user());
+        answer.enlarge().await?;
         let wanted = Wanted {
             from: from.0,
             to: to.0,
@@ -95,8 +97,7 @@ impl GetEquity {
             || (Vec::new(), performance::Performance::default()),
             |found| (found.points, found.performance),
         );
-        Ok(Reply::read(Equity::new(
-            id.0, quote, interval, points, &found,
-        )))
+        let equity = Equity::new(id.0, quote, interval, points, &found);
+        Ok(Reply::list(equity, answer))
     }
 }
