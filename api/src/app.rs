@@ -75,6 +75,7 @@ impl App {
             db: Entities::new(pool.clone()),
             histories: Histories::new(pool.clone(), lists.clone(), replica.clone()),
             answers: Answers::default(),
+            quotas: settings.protection.quotas,
             sessions: Sessions::new(Arc::clone(&keys), pool.clone()),
             secrets,
             exchanges,
@@ -189,6 +190,7 @@ fn limited(acceptor: TcpAcceptor, settings: &Settings) -> LimitedAcceptor {
         acceptor,
         timeouts: Timeouts {
             idle: settings.request_timeout + IDLE_MAX,
+            head: protection.head_timeout,
             request: settings.request_timeout + protection.head_timeout,
         },
         limiter: ConnectionLimiter::new(

@@ -8,6 +8,7 @@ use crate::history::Histories;
 use crate::http::answer::Answers;
 use crate::http::rate::Budget;
 use crate::live::Streams;
+use crate::settings::QuotaSettings;
 use sqlx::PgPool;
 use std::sync::Arc;
 use tiris_runtime::crypto::Secrets;
@@ -23,6 +24,7 @@ pub(crate) struct Handles {
     pub(crate) histories: Histories,
     pub(crate) answers: Answers,
     pub(crate) sessions: Sessions,
+    pub(crate) quotas: QuotaSettings,
     pub(crate) secrets: Secrets,
     pub(crate) exchanges: Exchanges,
     pub(crate) providers: Arc<Providers>,

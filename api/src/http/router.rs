@@ -8,7 +8,7 @@ use super::rate::Limits;
 use super::respond;
 use crate::auth::keys::Keys;
 use crate::middleware::cors::Cors;
-use crate::middleware::{headers, measure, timeout, trace};
+use crate::middleware::{headers, host, measure, timeout, trace};
 use crate::routes::operations;
 use crate::settings::Settings;
 use crate::state::State;
@@ -63,6 +63,7 @@ pub(crate) fn endpoint(
         .boxed()
         .around(move |next, request| timeout::bound(next, request, time))
         .with(CatchPanic::new().with_handler(respond::panicked))
+        .around(host::require)
         .around(limit::charge_rest)
         .around(respond::respond)
         .boxed()

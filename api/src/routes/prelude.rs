@@ -32,4 +32,5 @@ pub(crate) use tiris_domain::value::{Amount, Figure, Info, Moment, Name, Text};
 pub(crate) use tiris_store::audit::{self, Action};
 pub(crate) use tiris_store::column;
 pub(crate) use tiris_store::error::{Conflict, Error, Result};
+pub(crate) use tiris_store::quotas::Quota;
 pub(crate) use uuid::Uuid;
