@@ -7,6 +7,7 @@ use crate::connection::{ConnectionLimiter, LimitedAcceptor, Timeouts, raise_limi
 use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::{Histories, Replica};
+use crate::http::answer::Answers;
 use crate::http::client::Proxies;
 use crate::http::rate::Budget;
 use crate::http::router;
@@ -75,6 +76,8 @@ impl App {
             pool: pool.clone(),
             db: Entities::new(pool.clone()),
             histories: Histories::new(pool.clone(), lists.clone(), replica.clone()),
+            answers: Answers::default(),
+            quotas: settings.protection.quotas,
             sessions: Sessions::new(Arc::clone(&keys), pool.clone()),
             secrets,
             exchanges,
@@ -189,6 +192,7 @@ fn limited(acceptor: TcpAcceptor, settings: &Settings) -> LimitedAcceptor {
         acceptor,
         timeouts: Timeouts {
             idle: settings.request_timeout + protection.idle_timeout,
+            head: protection.head_timeout,
             request: settings.request_timeout + protection.head_timeout,
         },
         limiter: ConnectionLimiter::new(

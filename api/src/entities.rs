@@ -2,10 +2,11 @@
 
 use sea_orm::prelude::async_trait::async_trait;
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult,
-    SqlxPostgresConnector, Statement,
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, QueryStream,
+    SqlxPostgresConnector, Statement, StreamTrait,
 };
 use sqlx::PgPool;
+use std::pin::Pin;
 use tiris_runtime::telemetry::{record_statement, timed_by_caller};
 
 /// The connections; cloning is cheap.
@@ -23,7 +24,7 @@ impl Entities {
 #[async_trait]
 impl ConnectionTrait for Entities {
     fn get_database_backend(&self) -> DbBackend {
-        self.0.get_database_backend()
+        ConnectionTrait::get_database_backend(&self.0)
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
@@ -41,5 +42,21 @@ impl ConnectionTrait for Entities {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         timed_by_caller(self.0.query_all_raw(statement)).await
+    }
+}
+
+/// The rows are read within the caller's `timed_by_caller`.
+impl StreamTrait for Entities {
+    type Stream<'a> = QueryStream;
+
+    fn get_database_backend(&self) -> DbBackend {
+        StreamTrait::get_database_backend(&self.0)
+    }
+
+    fn stream_raw<'a>(
+        &'a self,
+        statement: Statement,
+    ) -> Pin<Box<dyn Future<Output = Result<QueryStream, DbErr>> + 'a + Send>> {
+        self.0.stream_raw(statement)
     }
 }

@@ -1,5 +1,6 @@
 //! The HTTP side of every operation: policy, limits, bodies, idempotency, transactions, replies and the document.
 
+pub(crate) mod answer;
 pub(crate) mod body;
 pub(crate) mod client;
 pub(crate) mod details;
@@ -11,10 +12,14 @@ pub(crate) mod idempotency;
 pub(crate) mod if_match;
 pub(crate) mod json;
 pub(crate) mod limit;
+pub(crate) mod listed;
 pub(crate) mod page;
+pub(crate) mod parameters;
 pub(crate) mod policy;
 pub(crate) mod problem;
+pub(crate) mod query_time;
 pub(crate) mod rate;
+pub(crate) mod reading;
 pub(crate) mod reply;
 pub(crate) mod respond;
 pub(crate) mod router;

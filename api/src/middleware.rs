@@ -2,6 +2,7 @@
 
 pub(crate) mod cors;
 pub(crate) mod headers;
+pub(crate) mod host;
 pub(crate) mod measure;
 pub(crate) mod repeat;
 pub(crate) mod timeout;

@@ -13,7 +13,7 @@ mod replica;
 pub use exchanges::ExchangeArgs;
 pub use keys::KeyArgs;
 pub use live::LiveSettings;
-pub use protection::{ProtectionArgs, ProtectionSettings, RateSettings};
+pub use protection::{ProtectionArgs, ProtectionSettings, QuotaSettings, RateSettings};
 pub use providers::{GoogleSettings, ProviderArgs, ProviderSettings, WechatSettings};
 pub use replica::ReplicaArgs;
 

@@ -5,8 +5,10 @@ use crate::auth::session::Sessions;
 use crate::entities::Entities;
 use crate::exchange::Exchanges;
 use crate::history::Histories;
+use crate::http::answer::Answers;
 use crate::http::rate::Budget;
 use crate::live::Streams;
+use crate::settings::QuotaSettings;
 use sqlx::PgPool;
 use std::sync::Arc;
 use tiris_runtime::crypto::Secrets;
@@ -20,7 +22,9 @@ pub(crate) struct Handles {
     /// The connections of `pool`, for entities.
     pub(crate) db: Entities,
     pub(crate) histories: Histories,
+    pub(crate) answers: Answers,
     pub(crate) sessions: Sessions,
+    pub(crate) quotas: QuotaSettings,
     pub(crate) secrets: Secrets,
     pub(crate) exchanges: Exchanges,
     pub(crate) providers: Arc<Providers>,

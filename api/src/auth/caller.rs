@@ -5,6 +5,7 @@
 use super::session::Session;
 use crate::http::client::Client;
 use crate::http::limit;
+use crate::http::parameters::Parameters;
 use crate::http::policy::{Access, Policy};
 use crate::http::problem::Problem;
 use crate::http::rate::Class;
@@ -91,6 +92,7 @@ impl<'a, P: Policy> ApiExtractor<'a> for Caller<P> {
             ))
             .into());
         }
+        Parameters::check(request).map_err(Problem::from)?;
 
         let actor = Actor {
             user: Some(session.user),
@@ -120,6 +122,7 @@ impl<'a, P: Policy> ApiExtractor<'a> for Anyone<P> {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         limit::charge(request, P::RATE, None).await?;
+        Parameters::check(request).map_err(Problem::from)?;
         Ok(Self(PhantomData))
     }
 }

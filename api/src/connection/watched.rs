@@ -21,8 +21,34 @@ const GONE_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct Timeouts {
     /// Without any traffic.
     pub(crate) idle: Duration,
+    /// From the first byte of a request to the blank line after its head, however slowly bytes arrive.
+    pub(crate) head: Duration,
     /// From the first byte of a request to the first byte of its response, however slowly bytes arrive.
     pub(crate) request: Duration,
+}
+
+/// The head of a request, which ends with a blank line, however its bytes are divided.
+#[derive(Default)]
+struct Head {
+    /// Line ends in a row.
+    line_ends: u8,
+}
+
+impl Head {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            match byte {
+                _ if self.is_complete() => return,
+                b'\n' => self.line_ends += 1,
+                b'\r' => {}
+                _ => self.line_ends = 0,
+            }
+        }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.line_ends == 2
+    }
 }
 
 /// A stream with timeouts.
@@ -31,6 +57,7 @@ pub(crate) struct Watched<S> {
     timeouts: Timeouts,
     /// When the request began whose response has not begun.
     requested: Option<Instant>,
+    head: Head,
     /// The peer has closed its side. Hardly any client closes only one side, so it counts as gone.
     is_gone: bool,
     deadline: Pin<Box<Sleep>>,
@@ -43,6 +70,7 @@ impl<S: Unpin> Watched<S> {
             stream,
             timeouts,
             requested: None,
+            head: Head::default(),
             is_gone: false,
             deadline: Box::pin(tokio::time::sleep(timeouts.idle)),
             _permit: permit,
@@ -69,7 +97,12 @@ impl<S: Unpin> Watched<S> {
             self.timeouts.idle
         };
         let idle = Instant::now() + pause;
-        let late = requested.map(|requested| requested + self.timeouts.request);
+        let limit = if self.head.is_complete() {
+            self.timeouts.request
+        } else {
+            self.timeouts.head
+        };
+        let late = requested.map(|requested| requested + limit);
         let deadline = late.map_or(idle, |late| late.min(idle));
         self.deadline.as_mut().reset(deadline);
         outcome
@@ -93,6 +126,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
             return read;
         }
 
+        if self.requested.is_none() {
+            self.head = Head::default();
+        }
+        if let Some(bytes) = into.filled().get(before..) {
+            self.head.add(bytes);
+        }
         let requested = self.requested.unwrap_or_else(Instant::now);
         self.watch(cx, read, Some(requested))
     }
@@ -143,6 +182,7 @@ mod tests {
 
     const TIMEOUTS: Timeouts = Timeouts {
         idle: Duration::from_millis(50),
+        head: Duration::from_secs(3600),
         request: Duration::from_secs(3600),
     };
 
@@ -203,14 +243,16 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::BrokenPipe);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn ends_when_the_peer_trickles_its_request() {
+    /// Sends a request of which more and more bytes follow, and returns the seconds until it fails.
+    async fn trickled(begin: &'static [u8]) -> u64 {
         let timeouts = Timeouts {
             idle: Duration::from_secs(60),
-            request: Duration::from_secs(5),
+            head: Duration::from_secs(5),
+            request: Duration::from_secs(20),
         };
         let (mut peer, ours) = duplex(64);
         let mut watched = Watched::new(ours, timeouts, None);
+        peer.write_all(begin).await.expect("sent");
         let trickle = tokio::spawn(async move {
             while peer.write_all(b"x").await.is_ok() {
                 tokio::time::sleep(Duration::from_secs(1)).await;
@@ -222,19 +264,23 @@ mod tests {
         let error = watched.read_to_end(&mut rest).await.expect_err("too slow");
 
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert_eq!(
-            begun.elapsed().as_secs(),
-            5,
-            "the paused clock advances only by timers"
-        );
         drop(watched);
         trickle.await.expect("ended");
+        // The paused clock advances only by timers.
+        begun.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_when_the_peer_trickles_its_request() {
+        assert_eq!(trickled(b"GET / HTTP/1.1\r\nhost: x\r\n").await, 5);
+        assert_eq!(trickled(b"POST / HTTP/1.1\r\nhost: x\r\n\r\n").await, 20);
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_response_restarts_the_request_timeout() {
         let timeouts = Timeouts {
             idle: Duration::from_secs(60),
+            head: Duration::from_secs(5),
             request: Duration::from_secs(5),
         };
         let (mut peer, ours) = duplex(64);

@@ -16,6 +16,11 @@ use std::fmt;
 
 const KEY_REUSED: &str =
     "`IDEMPOTENCY_KEY_REUSED`: the idempotency key was used with another request body";
+/// The refusal of parameters that every operation shares.
+const PARAMETERS: Refusal = (
+    400,
+    "`INVALID_REQUEST`: a query parameter that the operation does not have; `details` names the nearest one",
+);
 /// Paths whose operations take no idempotency key, because their responses are new each time.
 const SIGN_IN: &str = "/v1/auth/";
 
@@ -32,6 +37,7 @@ pub(crate) fn completed(generated: &str) -> String {
     };
 
     nulls::describe(&mut document);
+    unwrap_references(&mut document);
     sort_tags(&mut document);
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -39,6 +45,7 @@ pub(crate) fn completed(generated: &str) -> String {
             if operation["security"].is_null() {
                 operation["security"] = json!([]);
             }
+            add_refusal(operation, PARAMETERS);
             let parameters = operation
                 .get_mut("parameters")
                 .and_then(Value::as_array_mut);
@@ -54,6 +61,36 @@ pub(crate) fn completed(generated: &str) -> String {
     }
 
     serde_json::to_string_pretty(&document).unwrap_or_else(|_| generated.to_owned())
+}
+
+/// Replaces the wrappers of a reference that add only a description: generators make a type of its own of each of them.
+fn unwrap_references(value: &mut Value) {
+    if let Some(items) = value.as_array_mut() {
+        items.iter_mut().for_each(unwrap_references);
+    }
+    let Some(fields) = value.as_object_mut() else {
+        return;
+    };
+    if let Some(Value::Array(parts)) = fields.get("allOf")
+        && let Some(unwrapped) = unwrapped(parts)
+    {
+        fields.remove("allOf");
+        fields.extend(unwrapped);
+    }
+    fields.values_mut().for_each(unwrap_references);
+}
+
+/// Returns a reference with its description, when the parts are nothing else.
+fn unwrapped(parts: &[Value]) -> Option<Map<String, Value>> {
+    let mut all = Map::new();
+    for part in parts {
+        let part = part.as_object()?;
+        if !part.keys().all(|key| key == "$ref" || key == "description") {
+            return None;
+        }
+        all.extend(part.clone());
+    }
+    all.contains_key("$ref").then_some(all)
 }
 
 /// Sorts the tags for readers; the framework sorts them by name.
@@ -190,7 +227,7 @@ impl Methods {
 }
 
 /// Returns a path without the names of its parameters, which the document and the router write differently.
-fn shape(path: &str) -> String {
+pub(super) fn shape(path: &str) -> String {
     let parts = path.split('/');
     let parts = parts.map(|part| {
         if part.starts_with(['{', ':']) {

@@ -6,6 +6,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use poem_openapi::Object;
 use poem_openapi::types::{ParseFromJSON, ToJSON, Type};
 use serde::Serialize;
+use std::ops::Range;
 use tiris_runtime::trace;
 
 /// The time and the trace id of a response.
@@ -63,19 +64,32 @@ impl Metadata {
     }
 }
 
+const HEAD: &[u8] = b"{\"success\":true,\"data\":";
+
+/// Returns the body of a successful response, and where its data is in it.
+pub(super) fn success(data: &impl Serialize) -> serde_json::Result<(Vec<u8>, Range<usize>)> {
+    let mut body = HEAD.to_vec();
+    serde_json::to_writer(&mut body, data)?;
+
+    let range = HEAD.len()..body.len();
+    close(&mut body);
+    Ok((body, range))
+}
+
 /// Returns the body of a successful response around serialized data.
-pub(super) fn success(data: &[u8]) -> Vec<u8> {
+pub(super) fn around(data: &[u8]) -> Vec<u8> {
+    let mut body = [HEAD, data].concat();
+    close(&mut body);
+    body
+}
+
+fn close(body: &mut Vec<u8>) {
     // A time and a string always serialize.
     let metadata = serde_json::to_vec(&Metadata::now()).unwrap_or_default();
 
-    [
-        &b"{\"success\":true,\"data\":"[..],
-        data,
-        b",\"metadata\":",
-        &metadata,
-        b"}",
-    ]
-    .concat()
+    body.extend_from_slice(b",\"metadata\":");
+    body.extend_from_slice(&metadata);
+    body.push(b'}');
 }
 
 /// Returns the body of an error response.

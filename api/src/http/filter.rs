@@ -1,5 +1,6 @@
 //! Filter conditions that lists share.
 
+use super::query_time::QueryTime;
 use chrono::{DateTime, Utc};
 use sea_orm::sea_query::Expr;
 use sea_orm::{ColumnTrait, Condition};
@@ -67,20 +68,33 @@ pub(crate) fn equal_text<C: ColumnTrait>(
 /// Selects rows from `start` (inclusive) until `end` (exclusive), each the name of a parameter and its value.
 pub(crate) fn range<C: ColumnTrait>(
     column: C,
-    start: (&'static str, Option<DateTime<Utc>>),
-    end: (&'static str, Option<DateTime<Utc>>),
+    start: (&'static str, Option<QueryTime>),
+    end: (&'static str, Option<QueryTime>),
 ) -> Result<Condition> {
-    let start = in_years(start)?.map(|time| column.gte(time));
-    let end = in_years(end)?.map(|time| column.lt(time));
-    Ok(Condition::all().add_option(start).add_option(end))
+    let from = moment(start.0, start.1)?;
+    let until = moment(end.0, end.1)?;
+    if let (Some(from), Some(until)) = (from, until)
+        && from > until
+    {
+        let why = format!(
+            "must not be after {} (given: {from:?} and {until:?})",
+            end.0
+        );
+        return Err(Error::invalid(start.0, why));
+    }
+
+    let from = from.map(|time| column.gte(time));
+    let until = until.map(|time| column.lt(time));
+    Ok(Condition::all().add_option(from).add_option(until))
 }
 
-fn in_years((name, time): (&'static str, Option<DateTime<Utc>>)) -> Result<Option<DateTime<Utc>>> {
+/// Checks that the time of the parameter `name` lies in the years 1 to 9999.
+pub(crate) fn moment(name: &'static str, time: Option<QueryTime>) -> Result<Option<DateTime<Utc>>> {
     match time {
-        Some(time) if !is_storable(time) => {
+        Some(QueryTime(time)) if !is_storable(time) => {
             Err(Error::invalid(name, "must lie in the years 1 to 9999"))
         }
-        time => Ok(time),
+        time => Ok(time.map(|time| time.0)),
     }
 }
 

@@ -7,16 +7,16 @@
 use super::body;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::transaction::{Tx, keep};
+use super::transaction::{Tx, body_of, keep};
 use crate::state::State;
 use bytes::Bytes;
 use poem::http::{HeaderMap, Method};
-use poem::{Body, FromRequest, Request, RequestBody};
+use poem::{Body, FromRequest, PathPattern, Request, RequestBody};
 use serde::Serialize;
 use std::sync::Arc;
 use tiris_domain::ids::UserId;
 use tiris_store::error::{Error, Result};
-use tiris_store::idempotency::{self, Call};
+use tiris_store::idempotency::{self, Call, Found, Kept};
 use tiris_store::race::retried;
 
 pub(crate) const HEADER: &str = "Idempotency-Key";
@@ -44,10 +44,23 @@ impl<'a> FromRequest<'a> for Idempotency {
         Ok(Self(Some(Keyed {
             key,
             method: request.method().clone(),
-            path: request.original_uri().path().to_owned(),
+            path: scope(request),
             body: bytes,
         })))
     }
+}
+
+/// Returns the path of the operation with its parsed parameters: the same for every spelling of a URL.
+fn scope(request: &Request) -> String {
+    let Some(pattern) = request.data::<PathPattern>() else {
+        return request.uri().path().to_owned();
+    };
+    let parts = pattern.0.split('/').map(|part| {
+        let parameter = part.strip_prefix(':');
+        let value = parameter.and_then(|name| request.raw_path_param(name));
+        value.unwrap_or(part)
+    });
+    parts.collect::<Vec<_>>().join("/")
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<String>> {
@@ -66,6 +79,22 @@ fn key_of(headers: &HeaderMap) -> Result<Option<String>> {
         return Err(Error::invalid(HEADER, why));
     }
     Ok(Some(String::from_utf8_lossy(bytes).into_owned()))
+}
+
+/// Returns the response to a claimed call.
+async fn stored(tx: &mut Tx, call: &Call) -> Result<Found> {
+    let found = idempotency::find(tx, call).await?;
+    found.ok_or_else(|| Error::internal("a claimed idempotency key cannot be found"))
+}
+
+/// Returns the response of an operation that always stores it.
+fn kept(found: Found) -> Result<Kept> {
+    match found {
+        Found::Kept(kept) => Ok(kept),
+        Found::Reread(_) => Err(Error::internal(
+            "an idempotency key was committed without its response",
+        )),
+    }
 }
 
 impl Idempotency {
@@ -92,11 +121,45 @@ impl Idempotency {
             if let Some(call) = &call
                 && !idempotency::claim(&mut tx, call).await?
             {
-                let kept = idempotency::find(&mut tx, call).await?;
-                let missing = || Error::internal("a claimed idempotency key cannot be found");
-                return Ok(Reply::Kept(kept.ok_or_else(missing)?));
+                return kept(stored(&mut tx, call).await?).map(Reply::Kept);
             }
             work(tx).await
+        })
+        .await
+    }
+
+    /// Like [`Self::run`], for a change of one resource: `reread` reads it again for a repeated call whose response is
+    /// not stored, because it is large or nothing had changed.
+    pub(crate) async fn run_or_reread<T, W, F, R, G>(
+        &self,
+        state: &State,
+        user: UserId,
+        work: W,
+        reread: R,
+    ) -> Result<Reply<T>>
+    where
+        T: Serialize,
+        W: Fn(Tx) -> F,
+        F: Future<Output = Result<Reply<T>>>,
+        R: Fn() -> G,
+        G: Future<Output = Result<T>>,
+    {
+        let call = self.call(state, user);
+
+        retried(async || {
+            let mut tx = Tx::begin(state, Some(user), call.clone()).await?;
+            if let Some(call) = &call
+                && !idempotency::claim(&mut tx, call).await?
+            {
+                let found = stored(&mut tx, call).await?;
+                drop(tx);
+                let Found::Reread(status) = found else {
+                    return kept(found).map(Reply::Kept);
+                };
+                let body = body_of(&reread().await?)?;
+                return Ok(Reply::Kept(Kept { status, body }));
+            }
+            work(tx.with_reread()).await
         })
         .await
     }
@@ -111,8 +174,8 @@ impl Idempotency {
             return Ok(None);
         };
         let mut connection = state.pool.acquire().await?;
-        let kept = idempotency::find(&mut connection, &call).await?;
-        Ok(kept.map(Reply::Kept))
+        let found = idempotency::find(&mut connection, &call).await?;
+        found.map(|found| kept(found).map(Reply::Kept)).transpose()
     }
 
     /// Stores the response of work of several transactions, each of which is safe to repeat. Two concurrent requests both
@@ -134,7 +197,7 @@ impl Idempotency {
 
         Ok(match stored {
             Reply::Kept(kept) => Reply::Kept(kept),
-            Reply::Read(_) | Reply::Done(_) => Reply::Done(data),
+            Reply::Read(_) | Reply::Large(..) | Reply::Done(_) => Reply::Done(data),
         })
     }
 

@@ -1,6 +1,8 @@
 //! Pages of long lists, newest first, stable while new rows come in: limit, cursor, offset and their conditions.
 
+use super::answer::Answer;
 use super::filter::is_storable;
+use super::reading::{Item, List, Reading, Rows, Stop};
 use crate::entities::Entities;
 use crate::history::Histories;
 use base64::Engine;
@@ -8,11 +10,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{
-    ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
-};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
 use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tiris_domain::ids::time_of;
+use tiris_runtime::telemetry::timed_by_caller;
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
@@ -30,7 +33,7 @@ const CURSOR_BYTES: usize = 24;
 
 /// A position in a list, behind the row with this timestamp and id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Cursor {
+pub(super) struct Cursor {
     timestamp: DateTime<Utc>,
     id: Uuid,
 }
@@ -55,6 +58,12 @@ impl Cursor {
     }
 }
 
+impl From<(DateTime<Utc>, Uuid)> for Cursor {
+    fn from((timestamp, id): (DateTime<Utc>, Uuid)) -> Self {
+        Self { timestamp, id }
+    }
+}
+
 /// The requested page of a list.
 #[derive(Clone, Debug)]
 pub(crate) struct Page {
@@ -71,11 +80,7 @@ enum Start {
 }
 
 impl Start {
-    fn select<E: EntityTrait>(
-        self,
-        rows: Select<E>,
-        (timestamp, id): (E::Column, E::Column),
-    ) -> Select<E> {
+    fn select<Q: Rows, C: ColumnTrait>(self, rows: Q, (timestamp, id): (C, C)) -> Q {
         match self {
             Self::First => rows,
             Self::Offset(offset) => rows.offset(offset),
@@ -135,16 +140,48 @@ impl Page {
         })
     }
 
+    /// Returns a page of a list that is short for most users, all of it unless a limit is given.
+    pub(crate) fn of_short_list(limit: Option<u64>, cursor: Option<&str>) -> Result<Self> {
+        Self::new(limit.or(Some(LIMIT_MAX)), cursor, None, None)
+    }
+
+    /// Returns the maximum number of rows.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Returns the time and id after which the page begins.
+    pub(crate) fn after(&self) -> Option<(DateTime<Utc>, Uuid)> {
+        match self.start {
+            Start::After(cursor) => Some((cursor.timestamp, cursor.id)),
+            Start::Offset(_) | Start::First => None,
+        }
+    }
+
+    /// Cuts rows, one of which may lie beyond the page.
+    pub(crate) fn cut<R>(
+        &self,
+        rows: &mut Vec<R>,
+        key: fn(&R) -> (DateTime<Utc>, Uuid),
+    ) -> Pagination {
+        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let has_more = rows.len() > wanted;
+        rows.truncate(wanted);
+
+        let last = rows.last().filter(|_| has_more).map(key);
+        Pagination::new(self.limit, last.map(|last| Cursor::from(last).encode()))
+    }
+
     /// Reads a page of a history like [`Self::read`], from the replica where the page is old enough; `trading` returns the
     /// trading of a row. The latest partitions are tried first, and all of them when the page is not full.
-    pub(crate) async fn read_history<E: EntityTrait<Model: Send + Sync>>(
+    pub(crate) async fn read_history<Q: Rows, C: ColumnTrait, I: Item>(
         &self,
+        answer: &mut Answer,
         histories: &Histories,
-        rows: Select<E>,
-        columns: (E::Column, E::Column),
-        key: fn(&E::Model) -> (DateTime<Utc>, Uuid),
-        trading: fn(&E::Model) -> Uuid,
-    ) -> Result<(Vec<E::Model>, Pagination)> {
+        list: List<Q, C>,
+        trading: fn(&Q::Row) -> Uuid,
+        convert: impl Fn(Q::Row) -> Result<I> + Send + Sync,
+    ) -> Result<(Vec<I>, Pagination)> {
         let (replica, until) = match self.start {
             // A total counts all rows, new ones included.
             _ if self.include_total => (None, None),
@@ -154,69 +191,97 @@ impl Page {
             }
             Start::Offset(_) => (None, None),
         };
-
         let near = until.and_then(|until| until.checked_sub_signed(NEAR));
-        let near = near.map(|near| rows.clone().filter(columns.0.gte(near)));
-        let latest_first = async |db: &Entities| {
-            if let Some(near) = near.clone() {
-                let page = self.read(db, near, columns, key).await?;
-                if page.1.has_more {
-                    return Ok(page);
-                }
-            }
-            self.read(db, rows.clone(), columns, key).await
-        };
 
-        if let Some(replica) = replica
-            && let Some(page) = replica.query(latest_first(replica.db())).await
-            && histories
-                .are_living(page.0.iter().map(trading).collect())
-                .await?
-        {
-            return Ok(page);
+        if let Some(replica) = replica {
+            let tradings = Mutex::new(BTreeSet::new());
+            let noted = |row: Q::Row| {
+                lock(&tradings).insert(trading(&row));
+                convert(row)
+            };
+            let read = self.latest_first(answer, replica.db(), &list, near, &noted);
+            let page = replica.query(read).await;
+            let found = lock(&tradings).iter().copied().collect();
+            if let Some(page) = page
+                && histories.are_living(found).await?
+            {
+                return Ok(page);
+            }
         }
-        latest_first(histories.lists()).await
+        self.latest_first(answer, histories.lists(), &list, near, &convert)
+            .await
     }
 
-    /// Reads the page of `rows`, ordered by the columns of timestamp and id; `key` returns both of a row.
-    pub(crate) async fn read<E: EntityTrait<Model: Send + Sync>>(
+    async fn latest_first<Q: Rows, C: ColumnTrait, I: Item>(
         &self,
+        answer: &mut Answer,
         db: &Entities,
-        rows: Select<E>,
-        columns: (E::Column, E::Column),
-        key: fn(&E::Model) -> (DateTime<Utc>, Uuid),
-    ) -> Result<(Vec<E::Model>, Pagination)> {
-        let (timestamp, id) = columns;
+        list: &List<Q, C>,
+        near: Option<DateTime<Utc>>,
+        convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
+    ) -> Result<(Vec<I>, Pagination)> {
+        if let Some(near) = near {
+            let latest = List {
+                rows: list.rows.clone().filter(list.columns.0.gte(near)),
+                ..list.clone()
+            };
+            let page = self.read(answer, db, latest, convert).await?;
+            if page.1.has_more {
+                return Ok(page);
+            }
+        }
+        self.read(answer, db, list.clone(), convert).await
+    }
+
+    /// Reads the page of a list row by row, until it has all rows or as many bytes as the answer may have.
+    pub(crate) async fn read<Q: Rows, C: ColumnTrait, I: Item>(
+        &self,
+        answer: &mut Answer,
+        db: &Entities,
+        list: List<Q, C>,
+        convert: impl Fn(Q::Row) -> Result<I> + Send + Sync,
+    ) -> Result<(Vec<I>, Pagination)> {
         let total = if self.include_total {
-            Some(rows.clone().count(db).await?)
+            Some(list.rows.clone().count_all(db).await?)
         } else {
             None
         };
-        let page = rows
-            .order_by_desc(timestamp)
-            .order_by_desc(id)
-            .limit(self.limit + 1);
-        let page = self.start.select(page, columns);
+        let (timestamp, id) = list.columns;
+        let ordered = list.rows.order_by_desc(timestamp).order_by_desc(id);
+        let mut reading = Reading::new(self.limit, answer);
+        let mut start = self.start;
 
-        let mut found = page.all(db).await?;
-        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let has_more = found.len() > wanted;
+        let has_more = loop {
+            let chunk = reading.next_chunk();
+            let rows = start.select(ordered.clone(), list.columns).limit(chunk);
+            let stop = timed_by_caller(reading.read(db, rows, list.key, &convert)).await?;
+            match stop {
+                Stop::Full => break true,
+                Stop::End(received) if received < chunk => break false,
+                Stop::End(_) => {}
+                // The stream has ended, so that the wait holds no connection.
+                Stop::Large => reading.answer.enlarge().await?,
+            }
+            if let Some(last) = reading.last {
+                start = Start::After(last);
+            }
+        };
 
-        found.truncate(wanted);
-
-        let last = found.last().filter(|_| has_more).map(key);
+        let last = reading.last.filter(|_| has_more);
         let pagination = Pagination {
-            limit: self.limit,
-            has_more,
-            next_cursor: last.map(|(timestamp, id)| Cursor { timestamp, id }.encode()),
             offset: match self.start {
                 Start::Offset(offset) => Some(offset),
                 Start::After(_) | Start::First => None,
             },
             total,
+            ..Pagination::new(self.limit, last.map(Cursor::encode))
         };
-        Ok((found, pagination))
+        Ok((reading.items, pagination))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The position of a page in its list.
@@ -224,7 +289,7 @@ impl Page {
 pub(crate) struct Pagination {
     /// Maximum number of rows of the page
     limit: u64,
-    /// Whether there are older rows
+    /// Whether there are older rows. A page ends before `limit` rows when they are large: 4 MiB are the most
     has_more: bool,
     /// The parameter `cursor` of the next page; null on the last one
     #[oai(nullable)]
@@ -237,6 +302,18 @@ pub(crate) struct Pagination {
     #[oai(skip_serializing_if_is_none)]
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u64>,
+}
+
+impl Pagination {
+    pub(crate) fn new(limit: u64, next_cursor: Option<String>) -> Self {
+        Self {
+            limit,
+            has_more: next_cursor.is_some(),
+            next_cursor,
+            offset: None,
+            total: None,
+        }
+    }
 }
 
 /// Reads a row of a history by its id, whose time selects the partition.

@@ -170,6 +170,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
         Error::Rejected(rejected) => status_of(rejected.rejection),
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict.code()),
+        Error::QuotaExceeded { .. } => (StatusCode::CONFLICT, "QUOTA_EXCEEDED"),
         Error::StaleVersion => (StatusCode::PRECONDITION_FAILED, "STALE_VERSION"),
         Error::UpstreamTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, "UPSTREAM_TIMEOUT"),
         Error::DatabaseUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "DATABASE_UNAVAILABLE"),
@@ -219,6 +220,9 @@ fn message(error: &Error) -> String {
         Error::AuthRequired => "Please sign in.",
         Error::InvalidToken(_) => "Please sign in again.",
         Error::AccessDenied(_) => "You may not do this.",
+        Error::QuotaExceeded { .. } => {
+            "You have as many of these as you may have. Please delete some first."
+        }
         Error::StaleVersion => "This was changed in the meantime. Please load it again.",
         Error::UpstreamTimeout(_) => "Another service did not answer in time. Please try again.",
         Error::DatabaseUnavailable(_) | Error::Unavailable { .. } => {
@@ -239,6 +243,9 @@ fn details(error: &Error) -> Option<String> {
         Error::AuthRequired => "send the header Authorization: Bearer <access token>".to_owned(),
         Error::InvalidToken(why) => format!("the token is not valid: {why}"),
         Error::AccessDenied(why) => (*why).to_owned(),
+        Error::QuotaExceeded { what, limit, count } => {
+            format!("a user may have at most {limit} {what}, and has {count}")
+        }
         Error::StaleVersion => "If-Match does not name the current ETag".to_owned(),
         Error::UpstreamTimeout(what) => format!("no answer from {what}"),
         Error::AccountDisabled

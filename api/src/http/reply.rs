@@ -1,13 +1,15 @@
 //! The return types of operations: data in its envelope, or a documented refusal.
 
+use super::answer::{self, LargePermit};
 use super::envelope::{self, Failure, Success};
 use super::if_match::etag;
 use super::policy::Policy;
 use super::problem::Problem;
 use crate::csv;
+use bytes::Bytes;
 use poem::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderName, VARY};
 use poem::http::{HeaderValue, StatusCode};
-use poem::{IntoResponse, Response};
+use poem::{Body, IntoResponse, Response};
 use poem_openapi::ApiResponse;
 use poem_openapi::payload::{Json, Payload as _};
 use poem_openapi::registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, Registry};
@@ -28,6 +30,8 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 pub(crate) enum Reply<T, const STATUS: u16 = 200> {
     /// Data that a client may cache and revalidate by its ETag.
     Read(T),
+    /// The same, with the permit of a large answer.
+    Large(T, LargePermit),
     /// The outcome of a change, or credentials: not to be cached.
     Done(T),
     /// The stored response to an earlier request with the same idempotency key.
@@ -49,6 +53,14 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
         Self::Read(data)
     }
 
+    /// Replies to a GET with a list, whose permit is kept until it is sent.
+    pub(crate) fn list(data: T, answer: answer::Answer) -> Self {
+        match answer.into_permit() {
+            Some(permit) => Self::Large(data, permit),
+            None => Self::Read(data),
+        }
+    }
+
     /// Replies with data that must not be cached.
     pub(crate) fn done(data: T) -> Self {
         Self::Done(data)
@@ -58,6 +70,7 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U, STATUS> {
         match self {
             Self::Read(data) => Reply::Read(change(data)),
+            Self::Large(data, permit) => Reply::Large(change(data), permit),
             Self::Done(data) => Reply::Done(change(data)),
             Self::Kept(kept) => Reply::Kept(kept),
         }
@@ -66,7 +79,7 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
     /// Returns the data of a new response, `None` for a stored one.
     pub(crate) fn data(&self) -> Option<&T> {
         match self {
-            Self::Read(data) | Self::Done(data) => Some(data),
+            Self::Read(data) | Self::Large(data, _) | Self::Done(data) => Some(data),
             Self::Kept(_) => None,
         }
     }
@@ -74,29 +87,36 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
 
 impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
     fn into_response(self) -> Response {
-        let is_read = matches!(self, Self::Read(_));
-        let data = match self {
-            Self::Read(data) | Self::Done(data) => serde_json::to_vec(&data),
+        let (data, is_read, permit) = match self {
+            Self::Read(data) => (data, true, None),
+            Self::Large(data, permit) => (data, true, Some(permit)),
+            Self::Done(data) => (data, false, None),
             Self::Kept(kept) => {
-                let mut response = success(kept.status, kept.body.as_bytes());
+                let mut response = success(kept.status, envelope::around(kept.body.as_bytes()));
                 let headers = response.headers_mut();
                 headers.insert(REPLAYED, HeaderValue::from_static("true"));
                 return response;
             }
         };
-        let data = match data {
-            Ok(data) => data,
+        let (body, data_at) = match envelope::success(&data) {
+            Ok(written) => written,
             Err(error) => {
                 let problem = Problem::from(Error::Internal(error.into()));
                 return poem::Error::from(problem).into_response();
             }
         };
+        drop(data);
 
-        let mut response = success(STATUS, &data);
+        let tag = HeaderValue::from_str(&etag(&body[data_at]));
+        let sent = Sent {
+            body,
+            _permit: permit,
+        };
+        let mut response = success(STATUS, Bytes::from_owner(sent));
         if is_read {
             let headers = response.headers_mut();
             headers.insert(CACHE_CONTROL, REVALIDATE);
-            if let Ok(tag) = HeaderValue::from_str(&etag(&data)) {
+            if let Ok(tag) = tag {
                 headers.insert(ETAG, tag);
             }
         }
@@ -104,13 +124,24 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
     }
 }
 
-/// Wraps serialized data in the envelope.
-fn success(status: u16, data: &[u8]) -> Response {
+/// A body that keeps its permit until it is sent.
+struct Sent {
+    body: Vec<u8>,
+    _permit: Option<LargePermit>,
+}
+
+impl AsRef<[u8]> for Sent {
+    fn as_ref(&self) -> &[u8] {
+        &self.body
+    }
+}
+
+fn success(status: u16, body: impl Into<Body>) -> Response {
     Response::builder()
         .status(StatusCode::from_u16(status).unwrap_or(StatusCode::OK))
         .header(CONTENT_TYPE, JSON)
         .header(CACHE_CONTROL, NO_STORE)
-        .body(envelope::success(data))
+        .body(body)
 }
 
 impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<T, STATUS> {

@@ -3,11 +3,12 @@
 use super::client::{self, Proxies};
 use super::document::{self, Methods};
 use super::limit;
+use super::parameters::Parameters;
 use super::rate::Limits;
 use super::respond;
 use crate::auth::keys::Keys;
 use crate::middleware::cors::Cors;
-use crate::middleware::{headers, measure, repeat, timeout, trace};
+use crate::middleware::{headers, host, measure, repeat, timeout, trace};
 use crate::routes::operations;
 use crate::settings::Settings;
 use crate::state::State;
@@ -40,6 +41,7 @@ pub(crate) fn endpoint(
     let document = document::completed(&generated);
     let page = Bytes::from(service.swagger_ui_html().replace(&generated, &document));
     let operations = Arc::new(Methods::of(&document));
+    let parameters = Arc::new(Parameters::of(&document));
     let cors = Cors::new(
         &settings.cors_origins,
         settings.service.environment == Environment::Dev,
@@ -62,6 +64,7 @@ pub(crate) fn endpoint(
         .around(repeat::repeat)
         .around(move |next, request| timeout::bound(next, request, time))
         .with(CatchPanic::new().with_handler(respond::panicked))
+        .around(host::require)
         .around(limit::charge_rest)
         .around(respond::respond)
         .boxed()
@@ -74,6 +77,7 @@ pub(crate) fn endpoint(
         .around(measure::measure)
         .around(move |next, request| client::attach(next, request, proxies.clone()))
         .data(state)
+        .data(parameters)
         .boxed()
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Tx {
     /// A commit wakes the live streams of this user.
     user: Option<UserId>,
     call: Option<Arc<Call>>,
+    /// Whether a repeated call can read the resource again instead of a stored response.
+    can_reread: bool,
     booked_at: Option<DateTime<Utc>>,
     /// The drift of the booked logs.
     drift: DriftCounts,
@@ -75,9 +77,18 @@ impl Tx {
             state: state.clone(),
             user,
             call,
+            can_reread: false,
             booked_at: None,
             drift: DriftCounts::default(),
         })
+    }
+
+    /// Lets a repeated call read the resource again, so that a large response need not be stored.
+    pub(super) fn with_reread(self) -> Self {
+        Self {
+            can_reread: true,
+            ..self
+        }
     }
 
     /// Books the entries, all or none, and returns the effect of each.
@@ -121,9 +132,25 @@ impl Tx {
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = &self.call {
             let booked_at = self.booked_at.take();
-            keep(&mut self.transaction, call, STATUS, &data, booked_at).await?;
+            let body = body_of(&data)?;
+            let is_stored = !self.can_reread || body.len() <= idempotency::BODY_BYTES_MAX;
+            let body = is_stored.then_some(body.as_str());
+            idempotency::keep(&mut self.transaction, call, STATUS, body, booked_at).await?;
         }
         self.commit().await?;
+        Ok(Reply::done(data))
+    }
+
+    /// Ends a transaction that found nothing to change. Only an idempotency key is stored, without the response: a
+    /// repeated call must not change what others have changed since.
+    pub(crate) async fn finish_unchanged<T: Serialize, const STATUS: u16>(
+        mut self,
+        data: T,
+    ) -> Result<Reply<T, STATUS>> {
+        if let Some(call) = &self.call {
+            idempotency::keep(&mut self.transaction, call, STATUS, None, None).await?;
+            self.transaction.commit().await?;
+        }
         Ok(Reply::done(data))
     }
 
@@ -158,6 +185,10 @@ pub(super) async fn keep(
     data: &impl Serialize,
     booked_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
-    let body = serde_json::to_string(data).map_err(|error| Error::Internal(error.into()))?;
-    idempotency::keep(connection, call, status, &body, booked_at).await
+    let body = body_of(data)?;
+    idempotency::keep(connection, call, status, Some(&body), booked_at).await
+}
+
+pub(super) fn body_of(data: &impl Serialize) -> Result<String> {
+    serde_json::to_string(data).map_err(|error| Error::Internal(error.into()))
 }

@@ -48,8 +48,7 @@ struct Figures {
 impl Figures {
     fn of(response: &Response, method: &'static str) -> Rc<Self> {
         let status = response.status();
-        let pattern = response.data::<PathPattern>();
-        let pattern = pattern.map_or(UNMATCHED, |pattern| &pattern.0);
+        let pattern = matched(response).map_or(UNMATCHED, |pattern| &pattern.0);
 
         KNOWN.with_borrow_mut(|known| {
             let here = |figures: &&Rc<Self>| figures.method == method && figures.status == status;
@@ -99,12 +98,17 @@ const UNMATCHED: &str = "unmatched";
 
 /// Returns the path of the operation as the OpenAPI document writes it.
 pub(super) fn operation(response: &Response) -> String {
-    let pattern = response.data::<PathPattern>();
     // The framework numbers path parameters, and all of ours are ids.
-    pattern.map_or_else(
+    matched(response).map_or_else(
         || UNMATCHED.to_owned(),
         |pattern| pattern.0.replace(":param0", "{id}"),
     )
+}
+
+/// Returns the pattern of the route; the router of all routes has an empty one.
+fn matched(response: &Response) -> Option<&PathPattern> {
+    let pattern = response.data::<PathPattern>();
+    pattern.filter(|pattern| !pattern.0.is_empty())
 }
 
 /// Maps invented methods to a single label.

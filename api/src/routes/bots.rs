@@ -38,11 +38,16 @@ impl TryFrom<Model> for Bot {
     }
 }
 
-/// All components of the caller's bots.
+/// The order of the list: by time, then by id.
+const ORDER: (Column, Column) = (Column::LastSeenAt, Column::Id);
+
+/// A page of components of the caller's bots.
 #[derive(Object, Serialize)]
 struct BotList {
     /// Components, latest heartbeat first
-    bots: Vec<Bot>,
+    bots: Listed<Bot>,
+    /// Position of the page in the list
+    pagination: Pagination,
 }
 
 #[OpenApi(prefix_path = "/v1/bots", tag = "Tag::Events")]
@@ -50,7 +55,8 @@ impl ListBots {
     /// List the caller's bots
     ///
     /// Returns the latest heartbeat of each component of the caller's bots, latest first. A bot that has stopped keeps
-    /// its last entry: compare `last_seen_at` with the current time.
+    /// its last entry: compare `last_seen_at` with the current time. A component whose heartbeat comes between two pages
+    /// moves to the first one.
     #[oai(path = "/", method = "get", operation_id = "listBots")]
     async fn list(
         &self,
@@ -58,19 +64,34 @@ impl ListBots {
         state: Data<&State>,
         /// Only bots of this trading
         trading_id: Query<Option<Uuid>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,status`; by default all
+        fields: Query<Option<String>>,
+        /// Rows in the page, 1 to 1000; by default 100
+        limit: Query<Option<u64>>,
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
+        cursor: Query<Option<String>>,
     ) -> Answer<BotList, Self> {
+        let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
+        let chosen = Chosen::of::<Bot>(fields.0.as_deref())?;
         let rows = Entity::find()
             .filter(Column::UserId.eq(caller.user().0))
-            .filter(equal(Column::TradingId, trading_id.0))
-            .order_by_desc(Column::LastSeenAt)
-            .order_by_desc(Column::Id)
-            .all(&state.db)
-            .await
-            .map_err(Error::from)?;
+            .filter(equal(Column::TradingId, trading_id.0));
+        let list = List {
+            rows,
+            columns: ORDER,
+            key: |row: &Model| (row.last_seen_at, row.id),
+        };
 
-        let bots = rows.into_iter().map(Bot::try_from);
-        Ok(Reply::read(BotList {
-            bots: bots.collect::<Result<_>>()?,
-        }))
+        let mut answer = state.answers.begin(caller.user());
+        let (rows, pagination) = page
+            .read(&mut answer, &state.db, list, |row| {
+                chosen.serialize(&Bot::try_from(row)?)
+            })
+            .await?;
+        let data = BotList {
+            bots: rows.into(),
+            pagination,
+        };
+        Ok(Reply::list(data, answer))
     }
 }

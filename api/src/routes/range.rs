@@ -1,6 +1,7 @@
 //! Time ranges of histories and equity curves: clocks, intervals and their limits.
 
-use crate::http::filter::is_storable;
+use crate::http::filter::{is_storable, moment};
+use crate::http::query_time::QueryTime;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Enum;
 use serde::Serialize;
@@ -53,24 +54,11 @@ impl From<Time> for Clock {
     }
 }
 
-/// Checks that the time of the parameter `name` lies in the years 1 to 9999.
-pub(super) fn moment(
-    name: &'static str,
-    time: Option<DateTime<Utc>>,
-) -> Result<Option<DateTime<Utc>>> {
-    match time {
-        Some(time) if !is_storable(time) => {
-            Err(Error::invalid(name, "must lie in the years 1 to 9999"))
-        }
-        time => Ok(time),
-    }
-}
-
 /// Start and end of a range, `None` where it is open.
 type Ends = (Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 /// Checks the start and the exclusive end of a range.
-pub(super) fn ends(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Result<Ends> {
+pub(super) fn ends(from: Option<QueryTime>, to: Option<QueryTime>) -> Result<Ends> {
     let from = moment("from", from)?;
     let to = moment("to", to)?;
 
@@ -85,8 +73,8 @@ pub(super) fn ends(from: Option<DateTime<Utc>>, to: Option<DateTime<Utc>>) -> Re
 
 /// Widens a range to whole intervals; without an end it ends with the interval of `latest`.
 pub(super) fn pieces(
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
+    from: Option<QueryTime>,
+    to: Option<QueryTime>,
     interval: performance::Interval,
     latest: DateTime<Utc>,
 ) -> Result<(DateTime<Utc>, DateTime<Utc>)> {

@@ -8,6 +8,8 @@ use tiris_runtime::config::{Environment, Problems, entries};
 
 /// The highest rate limit, in requests per minute.
 const RATE_MAX: u32 = 10_000_000;
+/// The highest quota.
+const QUOTA_MAX: u32 = 1_000_000;
 const HEAD_SECONDS_MAX: u32 = 60;
 const IDLE_SECONDS_MAX: u32 = 3_600;
 const CONNECTIONS_MAX: u32 = 1_000_000;
@@ -31,6 +33,18 @@ pub struct ProtectionArgs {
     #[arg(long, env = "TIRIS_RATE_CREDENTIALS")]
     #[arg(default_value = "60", value_name = "COUNT")]
     rate_credentials: String,
+    /// Tradings that a user may have at once (1 to 1000000)
+    #[arg(long, env = "TIRIS_QUOTA_TRADINGS")]
+    #[arg(default_value = "1000", value_name = "COUNT")]
+    quota_tradings: String,
+    /// Sub-accounts that a user may have at once, in all tradings (1 to 1000000)
+    #[arg(long, env = "TIRIS_QUOTA_ACCOUNTS")]
+    #[arg(default_value = "10000", value_name = "COUNT")]
+    quota_accounts: String,
+    /// Private exchange bindings that a user may have at once (1 to 1000000)
+    #[arg(long, env = "TIRIS_QUOTA_BINDINGS")]
+    #[arg(default_value = "100", value_name = "COUNT")]
+    quota_bindings: String,
     /// Networks of trusted proxies such as 10.0.0.0/8, separated by commas: their X-Forwarded-For and X-Forwarded-Proto
     /// are trusted
     #[arg(long, env = "TIRIS_TRUSTED_PROXIES")]
@@ -60,6 +74,8 @@ pub struct ProtectionArgs {
 pub struct ProtectionSettings {
     /// The rate limits.
     pub rates: RateSettings,
+    /// The quotas of a user.
+    pub quotas: QuotaSettings,
     /// Networks of trusted proxies.
     pub trusted_proxies: Vec<IpNet>,
     /// Time limit for the head of a request.
@@ -85,6 +101,17 @@ pub struct RateSettings {
     pub credentials: Option<NonZeroU32>,
 }
 
+/// How many resources a user may have at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuotaSettings {
+    /// Tradings.
+    pub tradings: u32,
+    /// Sub-accounts in all tradings.
+    pub accounts: u32,
+    /// Private exchange bindings.
+    pub bindings: u32,
+}
+
 impl ProtectionArgs {
     /// Checks the settings and adds every mistake to `problems`.
     pub fn check(
@@ -100,6 +127,11 @@ impl ProtectionArgs {
             credentials: rate("TIRIS_RATE_CREDENTIALS", &self.rate_credentials),
         };
 
+        let mut quota = |name: &str, text: &str| problems.parse_within(name, text, 1, QUOTA_MAX);
+        let tradings = quota("TIRIS_QUOTA_TRADINGS", &self.quota_tradings);
+        let accounts = quota("TIRIS_QUOTA_ACCOUNTS", &self.quota_accounts);
+        let bindings = quota("TIRIS_QUOTA_BINDINGS", &self.quota_bindings);
+
         let trusted_proxies = proxies(&self.trusted_proxies, environment, problems);
         let head_timeout =
             problems.parse_seconds("TIRIS_HEAD_SECONDS", &self.head_seconds, HEAD_SECONDS_MAX);
@@ -113,6 +145,11 @@ impl ProtectionArgs {
 
         Some(ProtectionSettings {
             rates,
+            quotas: QuotaSettings {
+                tradings: tradings?,
+                accounts: accounts?,
+                bindings: bindings?,
+            },
             trusted_proxies,
             head_timeout: head_timeout?,
             idle_timeout: idle_timeout?,

@@ -37,11 +37,7 @@ async fn rejects_a_change_of_an_old_version() {
 
     let current = tag(&user, ME).await;
 
-    for weak in [
-        format!("W/{current}"),
-        "\"\"".to_owned(),
-        format!("{seen}, \"x\""),
-    ] {
+    for weak in ["\"\"".to_owned(), format!("{seen}, \"x\"")] {
         put(&user, ME, &weak, &change("two"))
             .await
             .assert_error(412, "STALE_VERSION");

@@ -22,7 +22,7 @@ use uuid::Uuid;
 /// How often a watched replay is read.
 const WATCH_INTERVAL: Duration = Duration::from_millis(500);
 /// Maximum number of replays in a list.
-const LISTED_MAX: u32 = 50;
+const LISTED_MAX: u64 = 50;
 
 /// Arguments of `tiris-ingest replay`.
 #[derive(clap::Args, Debug)]
@@ -144,7 +144,7 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
 async fn list(args: &ShowArgs) -> anyhow::Result<()> {
     let pool = connect::database(&args.database).await?;
     let mut connection = pool.acquire().await?;
-    let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
+    let jobs = replay_jobs::list(&mut connection, None, LISTED_MAX).await?;
     if args.json {
         say!("{}", Value::Array(jobs.iter().map(as_json).collect()));
         return Ok(());

@@ -1,6 +1,5 @@
 //! Typed identifiers, one type per kind of row, and the increasing UUIDv7 sequence of a batch.
 
-use crate::value::newtype::deserialize_by_value;
 use crate::value::{Invalid, Schema, SchemaKind, Value};
 use chrono::{DateTime, Utc};
 use serde_json::Value as Json;
@@ -22,6 +21,22 @@ impl Value for Uuid {
 
     fn to_json(&self) -> Json {
         Json::from(self.to_string())
+    }
+}
+
+/// Parses an id as this service writes it: lower case, with hyphens. Events may spell an id in any way; a request may not,
+/// so that everything that compares texts, such as an idempotency key's scope, sees one spelling of an id.
+pub fn canonical(value: &Json) -> Result<Uuid, Invalid> {
+    let text = value.as_str().unwrap_or_default();
+    let Ok(id) = Uuid::try_parse(text) else {
+        return Err(Invalid::given("must be a UUID", value));
+    };
+
+    if id.to_string() == text {
+        Ok(id)
+    } else {
+        let why = format!("must be written in lower case with hyphens, as {id}");
+        Err(Invalid::given(&why, value))
     }
 }
 
@@ -66,7 +81,13 @@ macro_rules! typed_id {
             }
         }
 
-        deserialize_by_value!($name);
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let value = <Json as serde::Deserialize>::deserialize(deserializer)?;
+
+                canonical(&value).map(Self).map_err(Invalid::into_serde)
+            }
+        }
     )+};
 }
 
@@ -83,6 +104,8 @@ typed_id! {
     LogId,
     /// The id of an exchange binding, a row of `exchange_bindings`.
     BindingId,
+    /// The id of a dead letter, a row of `dead_letters`.
+    DeadLetterId,
 }
 
 /// Returns a new UUIDv7 from the process's clock, for a row whose order does not matter.
@@ -139,6 +162,29 @@ pub fn time_of(id: Uuid) -> Option<DateTime<Utc>> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_request_spells_an_id_in_one_way() {
+        let id = Uuid::from_u128(0x0192_8f2e_7c3a_7b6f_9d10_3f5d_2a1b_4c5e);
+        let text = id.to_string();
+
+        let parsed: UserId = serde_json::from_value(Json::from(text.as_str())).expect("canonical");
+        assert_eq!(parsed.0, id);
+
+        for other in [
+            text.to_uppercase(),
+            text.replace('-', ""),
+            format!("{{{text}}}"),
+            format!("urn:uuid:{text}"),
+        ] {
+            let read: Result<UserId, _> = serde_json::from_value(Json::from(other.as_str()));
+            let error = read.expect_err(&other).to_string();
+            assert!(error.contains(&text), "{error}");
+
+            let event = UserId::from_json(Json::from(other.as_str()));
+            assert_eq!(event.expect("events may use any spelling").0, id);
+        }
+    }
 
     proptest! {
         #[test]

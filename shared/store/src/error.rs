@@ -47,6 +47,16 @@ pub enum Error {
     /// The request conflicts with stored data.
     #[error("conflict: {0}")]
     Conflict(Conflict),
+    /// The user has as many resources of a kind as they may have.
+    #[error("quota of {what} exceeded")]
+    QuotaExceeded {
+        /// Name of the resources.
+        what: &'static str,
+        /// How many a user may have.
+        limit: u32,
+        /// How many the user has.
+        count: i64,
+    },
     /// The resource has changed since the caller read it.
     #[error("stale version")]
     StaleVersion,

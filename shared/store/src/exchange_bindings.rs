@@ -112,22 +112,24 @@ pub async fn share(connection: &mut PgConnection, user: UserId, id: BindingId) -
     found.map(|_: Id| ())
 }
 
-/// Changes name and info of a locked binding as far as they are given, and returns it.
+/// Changes name and info of a locked binding as far as they are given, and returns it; `None` when nothing changes, and then
+/// nothing is written.
 pub async fn update(
     connection: &mut PgConnection,
     id: BindingId,
     name: Option<&Name>,
     info: Option<&Info>,
-) -> Result<Model> {
+) -> Result<Option<Model>> {
     Ok(sqlx::query_as(concat!(
         "UPDATE exchange_bindings SET name = coalesce($2, name), info = coalesce($3, info), \
-         updated_at = clock_timestamp() WHERE id = $1 RETURNING ",
+         updated_at = clock_timestamp() WHERE id = $1 \
+         AND (name, info::text) IS DISTINCT FROM (coalesce($2, name), coalesce($3, info)::text) RETURNING ",
         columns!()
     ))
     .bind(id.0)
     .bind(name.map(Name::as_str))
     .bind(info.map(Json))
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?)
 }
 

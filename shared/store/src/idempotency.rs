@@ -24,7 +24,19 @@ pub struct Call {
     pub body_hmac: Vec<u8>,
 }
 
+/// A stored body at most, in bytes: a larger response is made again by reading.
+pub const BODY_BYTES_MAX: usize = 32 * 1024;
+
 /// The response to an earlier call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// It is stored.
+    Kept(Kept),
+    /// Only its HTTP status is stored: the resource has to be read again.
+    Reread(u16),
+}
+
+/// A stored response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
     /// HTTP status.
@@ -60,7 +72,7 @@ pub async fn claim(connection: &mut PgConnection, call: &Call) -> Result<bool> {
 ///
 /// # Errors
 /// [`Conflict::IdempotencyKeyReused`] when the earlier call had another body.
-pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<Kept>> {
+pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<Found>> {
     let row: Option<(bool, i32, Option<String>)> = sqlx::query_as(
         "SELECT body_hmac = $5 AS is_same_body, status, body FROM idempotency_keys \
          WHERE user_id = $1 AND method = $2 AND path = $3 AND key = $4 AND expires_at > now()",
@@ -79,20 +91,20 @@ pub async fn find(connection: &mut PgConnection, call: &Call) -> Result<Option<K
     if !is_same_body {
         return Err(Error::Conflict(Conflict::IdempotencyKeyReused));
     }
-    let missing = || Error::internal("an idempotency key was committed without its response");
-    Ok(Some(Kept {
-        status: convert(status)?,
-        body: body.ok_or_else(missing)?,
+    let status = convert(status)?;
+    Ok(Some(match body {
+        Some(body) => Found::Kept(Kept { status, body }),
+        None => Found::Reread(status),
     }))
 }
 
-/// Stores or replaces the response to a claimed call. In a transaction that booked at `booked_at` it is the last statement,
+/// Stores or replaces the response to a claimed call; without a body it is read again when the call is repeated. In a transaction that booked at `booked_at` it is the last statement,
 /// and fails like [`assert_fresh`](crate::ledger::assert_fresh): together they save a round trip.
 pub async fn keep(
     connection: &mut PgConnection,
     call: &Call,
     status: u16,
-    body: &str,
+    body: Option<&str>,
     booked_at: Option<DateTime<Utc>>,
 ) -> Result<()> {
     sqlx::query(

@@ -21,6 +21,7 @@ pub mod orders;
 pub mod partitions;
 pub mod performance;
 pub mod point_in_time;
+pub mod quotas;
 pub mod race;
 pub mod replay_jobs;
 pub mod retention;

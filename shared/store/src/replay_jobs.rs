@@ -176,10 +176,21 @@ pub async fn get(connection: &mut PgConnection, id: Uuid) -> Result<Job> {
         .ok_or(Error::NotFound("replay"))
 }
 
-/// Returns the newest jobs, at most `limit`.
-pub async fn list(connection: &mut PgConnection, limit: u32) -> Result<Vec<Job>> {
-    let jobs = sqlx::query_as(select!("ORDER BY created_at DESC, id DESC LIMIT $1"));
-    Ok(jobs.bind(i64::from(limit)).fetch_all(connection).await?)
+/// Returns the newest jobs after a position in their order, given by time and id; at most `limit`.
+pub async fn list(
+    connection: &mut PgConnection,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: u64,
+) -> Result<Vec<Job>> {
+    let jobs = sqlx::query_as(select!(
+        "WHERE $1::timestamptz IS NULL OR (created_at, id) < ($1, $2) \
+         ORDER BY created_at DESC, id DESC LIMIT $3"
+    ));
+    let jobs = jobs
+        .bind(after.map(|(time, _)| time))
+        .bind(after.map(|(_, id)| id))
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+    Ok(jobs.fetch_all(connection).await?)
 }
 
 /// Locks and returns the oldest job that has not ended. Skips those that another worker has locked.

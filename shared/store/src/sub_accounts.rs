@@ -89,22 +89,24 @@ pub async fn lock(connection: &mut PgConnection, user: UserId, id: AccountId) ->
     owned(connection, "sub-account", id.0, user, SQL).await
 }
 
-/// Changes name and info of a locked sub-account as far as they are given, and returns it.
+/// Changes name and info of a locked sub-account as far as they are given, and returns it; `None` when nothing changes, and then
+/// nothing is written.
 pub async fn update(
     connection: &mut PgConnection,
     id: AccountId,
     name: Option<&Name>,
     info: Option<&Info>,
-) -> Result<Model> {
+) -> Result<Option<Model>> {
     Ok(sqlx::query_as(concat!(
         "UPDATE sub_accounts SET name = coalesce($2, name), info = coalesce($3, info), \
-         updated_at = clock_timestamp() WHERE id = $1 RETURNING ",
+         updated_at = clock_timestamp() WHERE id = $1 \
+         AND (name, info::text) IS DISTINCT FROM (coalesce($2, name), coalesce($3, info)::text) RETURNING ",
         columns!()
     ))
     .bind(id.0)
     .bind(name.map(Name::as_str))
     .bind(info.map(Json))
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?)
 }
 

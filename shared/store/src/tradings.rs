@@ -84,16 +84,19 @@ pub async fn lock(connection: &mut PgConnection, user: UserId, id: TradingId) ->
     owned(connection, WHAT, id.0, user, SQL).await
 }
 
-/// Changes a locked trading, and returns it.
+/// Changes a locked trading, and returns it; `None` when nothing changes, and then nothing is written.
 pub async fn update(
     connection: &mut PgConnection,
     id: TradingId,
     update: &TradingUpdate,
-) -> Result<Model> {
+) -> Result<Option<Model>> {
     Ok(sqlx::query_as(concat!(
         "UPDATE tradings SET name = coalesce($2, name), status = coalesce($3, status), \
          exchange_binding_id = coalesce($4, exchange_binding_id), info = coalesce($5, info), \
-         updated_at = clock_timestamp() WHERE id = $1 RETURNING ",
+         updated_at = clock_timestamp() WHERE id = $1 \
+         AND (name, status, exchange_binding_id, info::text) IS DISTINCT FROM \
+         (coalesce($2, name), coalesce($3, status), coalesce($4, exchange_binding_id), coalesce($5, info)::text) \
+         RETURNING ",
         columns!()
     ))
     .bind(id.0)
@@ -101,7 +104,7 @@ pub async fn update(
     .bind(update.status.map(TradingStatus::as_str))
     .bind(update.binding.map(|binding| binding.0))
     .bind(update.info.as_ref().map(Json))
-    .fetch_one(connection)
+    .fetch_optional(connection)
     .await?)
 }
 

@@ -190,13 +190,19 @@ pub struct Changes {
 
 /// Changes an active user, and returns the row.
 ///
-/// # Errors
-/// [`Error::NotFound`] when there is no such active user.
-pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes) -> Result<Model> {
-    sqlx::query_as(concat!(
+/// Returns `None` when nothing changes; then nothing is written.
+pub async fn change(
+    connection: &mut PgConnection,
+    id: UserId,
+    changes: &Changes,
+) -> Result<Option<Model>> {
+    Ok(sqlx::query_as(concat!(
         "UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
          avatar = nullif(coalesce($4, avatar), ''), settings = coalesce($5, settings), \
-         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' RETURNING ",
+         info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' \
+         AND (username, full_name, avatar, settings::text, info::text) IS DISTINCT FROM \
+         (coalesce($2, username), coalesce($3, full_name), nullif(coalesce($4, avatar), ''), \
+          coalesce($5, settings)::text, coalesce($6, info)::text) RETURNING ",
         columns!()
     ))
     .bind(id.0)
@@ -206,8 +212,7 @@ pub async fn change(connection: &mut PgConnection, id: UserId, changes: &Changes
     .bind(changes.settings.as_ref().map(Json))
     .bind(changes.info.as_ref().map(Json))
     .fetch_optional(connection)
-    .await?
-    .ok_or(Error::NotFound("user"))
+    .await?)
 }
 
 /// Deletes identities, credentials at exchanges and stored responses of a user. The books stay; the caller revokes the
@@ -225,15 +230,15 @@ pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> R
     Ok(())
 }
 
-/// Fails unless a user is active, and locks their status until the transaction ends. Must be the first lock of the
-/// transaction.
+/// Fails unless a user is active, and locks the user until the transaction ends: their status, and what else they create,
+/// so that a quota is counted without races. Must be the first lock of the transaction.
 ///
 /// # Errors
 /// [`Error::AccountDisabled`], and [`Error::InvalidToken`] when the user is deleted, as cached sessions outlive the user by
 /// seconds.
 pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<()> {
     let status: Option<String> =
-        sqlx::query_scalar("SELECT status FROM users WHERE id = $1 FOR SHARE")
+        sqlx::query_scalar("SELECT status FROM users WHERE id = $1 FOR NO KEY UPDATE")
             .bind(user.0)
             .fetch_optional(connection)
             .await?;

@@ -62,6 +62,11 @@ fn problems() -> impl Iterator<Item = Problem> {
         Error::AccessDenied(""),
         Error::AccountDisabled,
         Error::NotFound("resource"),
+        Error::QuotaExceeded {
+            what: "",
+            limit: 0,
+            count: 0,
+        },
         Error::StaleVersion,
         Error::UpstreamTimeout(""),
         Error::DatabaseUnavailable("".into()),

@@ -21,6 +21,9 @@ impl GetDeadLetter {
         /// Id of the dead letter, from `GET /v1/events/dead-letters`
         id: Path<Uuid>,
     ) -> Answer<DeadLetter, Self> {
+        // Escaped, a payload may need six times its size.
+        let mut answer = state.answers.begin(caller.user());
+        answer.enlarge().await?;
         let row = Entity::find_by_id(id.0)
             .filter(visible(&caller))
             .one(&state.db)
@@ -28,6 +31,7 @@ impl GetDeadLetter {
             .map_err(Error::from)?;
 
         let row = row.ok_or(Error::NotFound("dead letter"))?;
-        Ok(Reply::read(DeadLetter::from_row(row, caller.is_admin())?))
+        let letter = DeadLetter::from_row(row, caller.is_admin())?;
+        Ok(Reply::list(letter, answer))
     }
 }

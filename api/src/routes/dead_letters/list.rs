@@ -15,7 +15,7 @@ operation!(ListDeadLetters: User, General, [INVALID_FILTER]);
 #[derive(Object, Serialize)]
 struct DeadLetterPage {
     /// Dead letters, newest first
-    dead_letters: Vec<DeadLetter>,
+    dead_letters: Listed<DeadLetter>,
     /// Position of the page in the list
     pagination: Pagination,
 }
@@ -46,9 +46,11 @@ impl ListDeadLetters {
         /// Only dead letters of this trading
         trading_id: Query<Option<Uuid>>,
         /// Only dead letters created at or after this moment, RFC 3339
-        start_date: Query<Option<DateTime<Utc>>>,
+        start_date: Query<Option<QueryTime>>,
         /// Only dead letters created before this moment, RFC 3339
-        end_date: Query<Option<DateTime<Utc>>>,
+        end_date: Query<Option<QueryTime>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,code`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
@@ -59,6 +61,7 @@ impl ListDeadLetters {
         include_total: Query<Option<bool>>,
     ) -> Answer<DeadLetterPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
+        let chosen = Chosen::of::<DeadLetter>(fields.0.as_deref())?;
         let rows = Entity::find()
             .filter(visible(&caller))
             .filter(equal(
@@ -74,18 +77,23 @@ impl ListDeadLetters {
                 ("start_date", start_date.0),
                 ("end_date", end_date.0),
             )?);
+        let list = List {
+            rows,
+            columns: ORDER,
+            key: |row: &Model| (row.created_at, row.id),
+        };
+
+        let is_admin = caller.is_admin();
+        let mut answer = state.answers.begin(caller.user());
         let (rows, pagination) = page
-            .read(state.histories.lists(), rows, ORDER, |row: &Model| {
-                (row.created_at, row.id)
+            .read(&mut answer, state.histories.lists(), list, |row| {
+                chosen.serialize(&DeadLetter::of_list(row, is_admin)?)
             })
             .await?;
-
-        let dead_letters = rows
-            .into_iter()
-            .map(|row| DeadLetter::of_list(row, caller.is_admin()));
-        Ok(Reply::read(DeadLetterPage {
-            dead_letters: dead_letters.collect::<Result<_>>()?,
+        let data = DeadLetterPage {
+            dead_letters: rows.into(),
             pagination,
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

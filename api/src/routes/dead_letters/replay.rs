@@ -103,7 +103,7 @@ impl ReplayDeadLetters {
     ) -> Answer<BulkReplayed, Self> {
         let user = caller.user();
         let filter = restricted(body.0.filter.filter()?, &caller);
-        let cursor = body.0.cursor;
+        let cursor = body.0.cursor.map(|id| id.0.0);
         let options = ReplayOptions {
             accept_user: None,
             by: actor(&caller),

@@ -3,6 +3,7 @@
 use crate::routes::prelude::*;
 use poem_openapi::types::ToJSON;
 use serde_json::{Map, Value};
+use tiris_domain::ids::DeadLetterId;
 use tiris_domain::states::DeadLetterClass;
 use tiris_store::dead_letters::Filter;
 
@@ -113,7 +114,7 @@ pub(super) struct ReplayMany {
     /// The dead letters to replay
     pub(super) filter: Selection,
     /// `next_cursor` of the previous response, to continue after it
-    pub(super) cursor: Option<Uuid>,
+    pub(super) cursor: Option<Field<DeadLetterId>>,
     /// Show the effect without storing anything; by default false
     pub(super) dry_run: Option<bool>,
 }

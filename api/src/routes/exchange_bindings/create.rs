@@ -1,6 +1,6 @@
 //! `POST /v1/exchange-bindings`
 
-use super::change::{BINDING_EXISTS, binding_action, summary};
+use super::change::{binding_action, summary};
 use super::credentials::Credentials;
 use super::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
 use super::object::ExchangeBinding;
@@ -15,7 +15,14 @@ use tiris_store::entity::exchange_bindings::Model;
 use tiris_store::exchange_bindings::{self, NewBinding};
 use tiris_store::users;
 
-operation!(CreateExchangeBinding: User, Credentials, [INVALID_BODY, BINDING_EXISTS]);
+operation!(CreateExchangeBinding: User, Credentials, [
+    INVALID_BODY,
+    (
+        409,
+        "`BINDING_NAME_EXISTS`: the caller has another binding with this name; `API_KEY_EXISTS`: the caller has another \
+         binding with this API key; `QUOTA_EXCEEDED`: the caller has as many bindings as they may have",
+    ),
+]);
 
 /// A new private exchange binding.
 #[derive(Object, Deserialize)]
@@ -120,6 +127,8 @@ impl CreateExchangeBinding {
 
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             users::lock_active(&mut tx, user).await?;
+            let bindings = state.quotas.bindings;
+            Quota::Bindings.check(&mut tx, user, 1, bindings).await?;
             let row = new.insert(&mut tx, &state.secrets, caller.actor()).await?;
             tx.finish(ExchangeBinding::try_from(row)?).await
         });

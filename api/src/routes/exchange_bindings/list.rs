@@ -3,24 +3,30 @@
 use super::object::ExchangeBinding;
 use crate::routes::prelude::*;
 use tiris_domain::states::{BindingKind, BindingStatus};
-use tiris_store::entity::exchange_bindings::{Column, Entity};
+use tiris_store::entity::exchange_bindings::{Column, Entity, Model};
 
 operation!(ListExchangeBindings: User, General, [INVALID_FILTER]);
 
 operation!(ListPublicExchangeBindings: User, General, [INVALID_FILTER]);
 
-/// All matching bindings that are not deleted.
+/// The order of lists: by time, then by id.
+const ORDER: (Column, Column) = (Column::CreatedAt, Column::Id);
+
+/// A page of bindings.
 #[derive(Object, Serialize)]
 struct ExchangeBindingList {
     /// Bindings, newest first
-    exchange_bindings: Vec<ExchangeBinding>,
+    exchange_bindings: Listed<ExchangeBinding>,
+    /// Position of the page in the list
+    pagination: Pagination,
 }
 
 #[OpenApi(prefix_path = "/v1/exchange-bindings", tag = "Tag::ExchangeBindings")]
 impl ListExchangeBindings {
     /// List the caller's private exchange bindings
     ///
-    /// Returns all bindings of the caller that are not deleted, newest first, without their credentials.
+    /// Returns a page of the caller's bindings that are not deleted, newest first, without their credentials: up to 1,000
+    /// unless `limit` is given.
     #[oai(path = "/", method = "get", operation_id = "listExchangeBindings")]
     async fn list(
         &self,
@@ -28,10 +34,21 @@ impl ListExchangeBindings {
         state: Data<&State>,
         /// Only bindings whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,name`; by default all
+        fields: Query<Option<String>>,
+        /// Rows in the page, 1 to 1000; by default 1000
+        limit: Query<Option<u64>>,
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
+        cursor: Query<Option<String>>,
     ) -> Answer<ExchangeBindingList, Self> {
         let own = Condition::all().add(Column::UserId.eq(caller.user().0));
 
-        Ok(Reply::read(read(&state, own, info.0.as_deref()).await?))
+        let wanted = Wanted {
+            page: Page::of_short_list(limit.0, cursor.0.as_deref())?,
+            chosen: Chosen::of::<ExchangeBinding>(fields.0.as_deref())?,
+            rows: matching(own, info.0.as_deref())?,
+        };
+        Ok(wanted.read(&state, caller.user()).await?)
     }
 }
 
@@ -47,34 +64,62 @@ impl ListPublicExchangeBindings {
     )]
     async fn list(
         &self,
-        _caller: Caller<Self>,
+        caller: Caller<Self>,
         state: Data<&State>,
         /// Only bindings whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,name`; by default all
+        fields: Query<Option<String>>,
+        /// Rows in the page, 1 to 1000; by default 1000
+        limit: Query<Option<u64>>,
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
+        cursor: Query<Option<String>>,
     ) -> Answer<ExchangeBindingList, Self> {
         let public = Condition::all().add(Column::Kind.eq(BindingKind::Public.as_str()));
 
-        Ok(Reply::read(read(&state, public, info.0.as_deref()).await?))
+        let wanted = Wanted {
+            page: Page::of_short_list(limit.0, cursor.0.as_deref())?,
+            chosen: Chosen::of::<ExchangeBinding>(fields.0.as_deref())?,
+            rows: matching(public, info.0.as_deref())?,
+        };
+        Ok(wanted.read(&state, caller.user()).await?)
     }
 }
 
-/// Reads the bindings that meet a condition and whose free JSON contains `info`.
-async fn read(
-    state: &State,
-    condition: Condition,
-    info: Option<&str>,
-) -> Result<ExchangeBindingList> {
-    let rows = Entity::find()
+/// A page of bindings to read.
+struct Wanted {
+    page: Page,
+    chosen: Chosen,
+    rows: Select<Entity>,
+}
+
+impl Wanted {
+    async fn read(self, state: &State, user: UserId) -> Result<Reply<ExchangeBindingList>> {
+        let list = List {
+            rows: self.rows,
+            columns: ORDER,
+            key: |row: &Model| (row.created_at, row.id),
+        };
+
+        let mut answer = state.answers.begin(user);
+        let (rows, pagination) = self
+            .page
+            .read(&mut answer, &state.db, list, |row| {
+                self.chosen.serialize(&ExchangeBinding::try_from(row)?)
+            })
+            .await?;
+        let data = ExchangeBindingList {
+            exchange_bindings: rows.into(),
+            pagination,
+        };
+        Ok(Reply::list(data, answer))
+    }
+}
+
+/// Returns the bindings that meet a condition and whose free JSON contains `info`.
+fn matching(condition: Condition, info: Option<&str>) -> Result<Select<Entity>> {
+    Ok(Entity::find()
         .filter(condition)
         .filter(Column::Status.ne(BindingStatus::Deleted.as_str()))
-        .filter(containing(Column::Info, info)?)
-        .order_by_desc(Column::CreatedAt)
-        .order_by_desc(Column::Id)
-        .all(&state.db)
-        .await?;
-
-    let exchange_bindings = rows.into_iter().map(ExchangeBinding::try_from);
-    Ok(ExchangeBindingList {
-        exchange_bindings: exchange_bindings.collect::<Result<_>>()?,
-    })
+        .filter(containing(Column::Info, info)?))
 }

@@ -130,7 +130,8 @@ impl UpdateExchangeBinding {
             given: GivenCredentials::new(wanted.api_key, wanted.api_secret, wanted.passphrase),
         };
 
-        let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
+        let user = caller.user();
+        let work = async |mut tx: Tx| {
             let current = change::lock(&mut tx, &caller, id).await?;
             if credentials.is_any() {
                 credentials
@@ -138,6 +139,15 @@ impl UpdateExchangeBinding {
                     .await?;
             }
             let changed = exchange_bindings::update(&mut tx, id, name, info).await?;
+            let changed = match changed {
+                Some(changed) => changed,
+                None if credentials.is_any() => change::lock(&mut tx, &caller, id).await?,
+                None => {
+                    return tx
+                        .finish_unchanged(ExchangeBinding::try_from(current)?)
+                        .await;
+                }
+            };
 
             let mut after = summary(&changed);
             after["credentials_given"] = json!(credentials.given.any().is_some());
@@ -150,7 +160,12 @@ impl UpdateExchangeBinding {
             audit::record(&mut tx, caller.actor(), &action).await?;
 
             tx.finish(ExchangeBinding::try_from(changed)?).await
-        });
+        };
+        let reread = async || {
+            let row = exchange_bindings::get(&state.pool, user, id).await?;
+            ExchangeBinding::try_from(row)
+        };
+        let reply = idempotency.run_or_reread(&state, user, work, reread);
         let reply = reply.await?;
 
         if !credentials.is_any() {

@@ -23,13 +23,13 @@ struct OrderDetails {
     /// Holds of the order on all sub-accounts of the trading, newest first, at most 100; one whose locks named no pair is
     /// listed with every order of this id
     holds: Vec<HoldOfOrder>,
-    /// Trading logs of the trading that name the order id, newest first, at most 100
-    trading_logs: Vec<TradingLog>,
+    /// Trading logs of the trading that name the order id, newest first, at most 100 and 2 MiB
+    trading_logs: Listed<TradingLog>,
     /// `cursor` of the older logs, at `GET /v1/trading-logs?trading_id=&order_id=&cursor=`; null when all are listed
     #[oai(nullable)]
     trading_logs_cursor: Option<String>,
-    /// Transactions of the trading that name the order id, newest first, at most 100
-    transactions: Vec<Transaction>,
+    /// Transactions of the trading that name the order id, newest first, at most 100 and 2 MiB
+    transactions: Listed<Transaction>,
     /// `cursor` of the older transactions, at `GET /v1/transactions?trading_id=&order_id=&cursor=`; null when all are
     /// listed
     #[oai(nullable)]
@@ -90,21 +90,25 @@ impl GetOrder {
         let of_order = logs::owned(user)
             .filter(trading_logs::Column::TradingId.eq(row.trading_id))
             .filter(trading_logs::Column::OrderId.eq(row.order_id.as_str()));
-        let logs = logs::read(&state, &page, of_order).await?;
+        let all = Chosen::of::<TradingLog>(None)?;
+        let mut answer = state.answers.begin(user).halved();
+        let logs = logs::read(&mut answer, &state, &page, of_order, &all).await?;
 
         let of_order = postings::owned(user)
             .filter(transactions::Column::TradingId.eq(row.trading_id))
             .filter(transactions::Column::OrderId.eq(row.order_id.as_str()));
-        let (postings, older) = postings::read(&state, &page, of_order).await?;
-        let postings = postings.into_iter().map(Transaction::try_from);
+        let convert = |row: &Transaction| all.serialize(row);
+        let (postings, older) =
+            postings::read(&mut answer, &state, &page, of_order, convert).await?;
 
-        Ok(Reply::read(OrderDetails {
+        let data = OrderDetails {
             order: row.try_into()?,
             holds: holds.into_iter().map(HoldOfOrder::from).collect(),
             trading_logs: logs.trading_logs,
             trading_logs_cursor: logs.pagination.next_cursor,
-            transactions: postings.collect::<Result<_>>()?,
+            transactions: postings.into(),
             transactions_cursor: older.next_cursor,
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

@@ -17,7 +17,7 @@ const ORDER: (Column, Column) = (Column::CreatedAt, Column::Id);
 #[derive(Object, Serialize)]
 struct OrderPage {
     /// Orders, newest first
-    orders: Vec<Order>,
+    orders: Listed<Order>,
     /// Position of the page in the list
     pagination: Pagination,
 }
@@ -46,17 +46,20 @@ impl ListOrders {
         /// Only orders with this id, as the exchange or bot calls it; at most 128 characters
         order_id: Query<Option<String>>,
         /// Start of the time range, RFC 3339, inclusive
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the time range, RFC 3339, exclusive
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// The time that `from` and `to` refer to: `created_at` (`recorded`, default) or `first_event_time` (`event`)
         time: Query<Option<Time>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,status`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
     ) -> Answer<OrderPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
+        let chosen = Chosen::of::<Order>(fields.0.as_deref())?;
         let dated = match time.0 {
             Some(Time::Event) => Column::FirstEventTime,
             Some(Time::Recorded) | None => Column::CreatedAt,
@@ -70,13 +73,22 @@ impl ListOrders {
             .filter(equal(Column::Symbol, symbol))
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(range(dated, ("from", from.0), ("to", to.0))?);
-        let key = |row: &Model| (row.created_at, row.id);
-        let (rows, pagination) = page.read(state.histories.lists(), rows, ORDER, key).await?;
+        let list = List {
+            rows,
+            columns: ORDER,
+            key: |row: &Model| (row.created_at, row.id),
+        };
 
-        let orders = rows.into_iter().map(Order::try_from);
-        Ok(Reply::read(OrderPage {
-            orders: orders.collect::<Result<_>>()?,
+        let mut answer = state.answers.begin(caller.user());
+        let (rows, pagination) = page
+            .read(&mut answer, state.histories.lists(), list, |row| {
+                chosen.serialize(&Order::try_from(row)?)
+            })
+            .await?;
+        let data = OrderPage {
+            orders: rows.into(),
             pagination,
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

@@ -4,33 +4,49 @@ use super::object::ReplayJob;
 use crate::routes::prelude::*;
 use tiris_store::replay_jobs;
 
-/// Replays in a list.
-const LISTED_MAX: u32 = 100;
-
-operation!(ListReplays: Admin, General, []);
+operation!(ListReplays: Admin, General, [INVALID]);
 
 operation!(GetReplay: Admin, General, [INVALID, NOT_FOUND]);
 
-/// The latest replays.
+/// A page of replays.
 #[derive(Object, Serialize)]
 struct ReplayList {
-    /// Replays, newest first, at most 100
-    replays: Vec<ReplayJob>,
+    /// Replays, newest first
+    replays: Listed<ReplayJob>,
+    /// Position of the page in the list
+    pagination: Pagination,
 }
 
 #[OpenApi(prefix_path = "/v1/events/replay", tag = "Tag::AdminReplays")]
 impl ListReplays {
-    /// List the latest replays
+    /// List replays
     ///
-    /// Admins only. Returns the latest 100 replays with their progress, newest first.
+    /// Admins only. Returns a page of replays with their progress, newest first.
     #[oai(path = "/", method = "get", operation_id = "listReplays")]
-    async fn list(&self, _caller: Caller<Self>, state: Data<&State>) -> Answer<ReplayList, Self> {
+    async fn list(
+        &self,
+        _caller: Caller<Self>,
+        state: Data<&State>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,status`; by default all
+        fields: Query<Option<String>>,
+        /// Rows in the page, 1 to 1000; by default 100
+        limit: Query<Option<u64>>,
+        /// `next_cursor` of the previous page; pages stay stable while new rows come in
+        cursor: Query<Option<String>>,
+    ) -> Answer<ReplayList, Self> {
+        let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
+        let chosen = Chosen::of::<ReplayJob>(fields.0.as_deref())?;
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
-        let jobs = replay_jobs::list(&mut connection, LISTED_MAX).await?;
+        let mut jobs = replay_jobs::list(&mut connection, page.after(), page.limit() + 1).await?;
 
-        let replays = jobs.into_iter().map(ReplayJob::try_from);
+        let pagination = page.cut(&mut jobs, |job| (job.created_at, job.id));
+        let replays = jobs
+            .into_iter()
+            .map(|job| chosen.serialize(&ReplayJob::try_from(job)?))
+            .collect::<Result<Vec<_>>>()?;
         Ok(Reply::read(ReplayList {
-            replays: replays.collect::<Result<_>>()?,
+            replays: replays.into(),
+            pagination,
         }))
     }
 }

@@ -9,7 +9,11 @@ use tiris_store::{tradings, users};
 operation!(CreateSubAccount: User, Money, [
     INVALID_BODY,
     (404, "`NOT_FOUND`: the trading does not exist or belongs to another user"),
-    (409, "`SUBACCOUNT_NAME_EXISTS`: the trading already has a sub-account with this name"),
+    (
+        409,
+        "`SUBACCOUNT_NAME_EXISTS`: the trading already has a sub-account with this name; `QUOTA_EXCEEDED`: the caller has \
+         as many sub-accounts as they may have",
+    ),
     REJECTED,
 ]);
 
@@ -75,6 +79,8 @@ impl CreateSubAccount {
 
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             users::lock_active(&mut tx, user).await?;
+            let accounts = state.quotas.accounts;
+            Quota::SubAccounts.check(&mut tx, user, 1, accounts).await?;
             // The lock keeps the trading from being deleted before the account belongs to it.
             tradings::share(&mut tx, user, new.trading).await?;
             sub_accounts::insert(&mut tx, &new).await?;

@@ -8,6 +8,9 @@ use tiris_store::sub_accounts;
 
 operation!(GetBalanceHistory: User, General, [INVALID, NOT_FOUND]);
 
+/// Intervals of a history that is small.
+const SMALL_PIECES: i32 = 1_000;
+
 /// An hour or a day in which transactions were booked.
 #[derive(Object, Serialize)]
 struct Piece {
@@ -84,9 +87,9 @@ impl GetBalanceHistory {
         /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
         /// Start of the range, RFC 3339; by default 720 intervals before `to`
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the range, exclusive; by default the end of the interval of the latest transaction
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// Length of an interval: `hour` or `day` (default)
         interval: Query<Option<Interval>>,
         /// The clock that orders the transactions: `recorded` (default) or `event`
@@ -99,13 +102,17 @@ impl GetBalanceHistory {
         let account = sub_accounts::get(&state.pool, caller.user(), AccountId(id.0)).await?;
         let known = AccountId(account.id);
         let latest = match to.0 {
-            Some(to) => to,
+            Some(to) => to.0,
             None => point_in_time::last_posting(&state.pool, known, clock)
                 .await?
                 .unwrap_or_else(Utc::now),
         };
         let range = pieces(from.0, to.0, unit, latest)?;
 
+        let mut answer = state.answers.begin(caller.user());
+        if range.1 - range.0 > unit.length() * SMALL_PIECES {
+            answer.enlarge().await?;
+        }
         let mut found = None;
         if let Some(replica) = state.histories.replica(account.updated_at).await {
             let query = point_in_time::history(replica.pool(), known, range, unit.unit(), clock);
@@ -116,7 +123,7 @@ impl GetBalanceHistory {
         }
 
         let found = found.ok_or(Error::NotFound("sub-account"))?;
-        Ok(Reply::read(BalanceHistory {
+        let data = BalanceHistory {
             sub_account_id: account.id,
             symbol: account.symbol,
             interval,
@@ -126,6 +133,7 @@ impl GetBalanceHistory {
             opening_balance: Field(Figure(found.opening_balance)),
             closing_balance: Field(Figure(found.closing_balance)),
             pieces: found.pieces.into_iter().map(Piece::from).collect(),
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

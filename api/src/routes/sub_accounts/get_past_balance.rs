@@ -1,7 +1,8 @@
 //! `GET /v1/sub-accounts/{id}/balance`
 
+use crate::http::filter::moment;
 use crate::routes::prelude::*;
-use crate::routes::range::{Time, moment};
+use crate::routes::range::Time;
 use tiris_store::point_in_time::{self, Clock};
 use tiris_store::sub_accounts;
 
@@ -37,7 +38,7 @@ impl GetPastBalance {
         /// Id of the sub-account, from `GET /v1/sub-accounts`
         id: Path<Uuid>,
         /// The moment, RFC 3339, inclusive; by default now
-        at: Query<Option<DateTime<Utc>>>,
+        at: Query<Option<QueryTime>>,
         /// The clock that orders the transactions: `recorded` (default) or `event`
         time: Query<Option<Time>>,
     ) -> Answer<PastBalance, Self> {

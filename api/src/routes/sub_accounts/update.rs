@@ -56,13 +56,18 @@ impl UpdateSubAccount {
         let name = body.0.name.as_ref().map(|name| &name.0);
         let info = body.0.info.as_ref().map(|info| &info.0);
 
-        let reply = idempotency.run(&state, user, async |mut tx: Tx| {
+        let work = async |mut tx: Tx| {
             let current = sub_accounts::lock(&mut tx, user, id).await?;
-            seen.check(&SubAccount::try_from(current)?)?;
+            let current = SubAccount::try_from(current)?;
+            seen.check(&current)?;
 
-            let changed = sub_accounts::update(&mut tx, id, name, info).await?;
+            let Some(changed) = sub_accounts::update(&mut tx, id, name, info).await? else {
+                return tx.finish_unchanged(current).await;
+            };
             tx.finish(SubAccount::try_from(changed)?).await
-        });
+        };
+        let reread = async || SubAccount::try_from(sub_accounts::get(&state.pool, user, id).await?);
+        let reply = idempotency.run_or_reread(&state, user, work, reread);
         Ok(reply.await?)
     }
 }

@@ -2,11 +2,15 @@
 
 use super::drift::{DriftFilter, drifting};
 use super::object::TradingLog;
+use crate::http::answer;
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
 use crate::routes::tradings::object::not_purged;
+use sea_orm::sea_query::{Expr, ExprTrait};
+use sea_orm::{QuerySelect, QueryTrait};
 use tiris_domain::states::LogSource;
 use tiris_store::entity::trading_logs::{Column, Entity, Model};
+use tiris_store::entity::{sub_accounts, transactions};
 
 operation!(ListTradingLogs: User, General, [INVALID_FILTER]);
 
@@ -17,7 +21,7 @@ pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 #[derive(Object, Serialize)]
 pub(in crate::routes) struct TradingLogPage {
     /// Trading logs, newest first
-    pub(in crate::routes) trading_logs: Vec<TradingLog>,
+    pub(in crate::routes) trading_logs: Listed<TradingLog>,
     /// Position of the page in the list
     pub(in crate::routes) pagination: Pagination,
 }
@@ -38,7 +42,7 @@ impl ListTradingLogs {
         state: Data<&State>,
         /// Only logs of this trading
         trading_id: Query<Option<Uuid>>,
-        /// Only logs that name this sub-account
+        /// Only logs that name this sub-account or booked a transaction on it
         sub_account_id: Query<Option<Uuid>>,
         /// Only logs that name this order, at most 128 characters
         order_id: Query<Option<String>>,
@@ -47,15 +51,17 @@ impl ListTradingLogs {
         /// Only logs written by a user (`manual`) or by a bot (`bot`)
         source: Query<Option<Field<LogSource>>>,
         /// Start of the time range, RFC 3339, inclusive
-        start_date: Query<Option<DateTime<Utc>>>,
+        start_date: Query<Option<QueryTime>>,
         /// End of the time range, RFC 3339, exclusive
-        end_date: Query<Option<DateTime<Utc>>>,
+        end_date: Query<Option<QueryTime>>,
         /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
         time: Query<Option<Time>>,
         /// Only logs with this kind of drift, or with `any`
         drift: Query<Option<Field<DriftFilter>>>,
         /// Only logs whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,message`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
@@ -66,6 +72,7 @@ impl ListTradingLogs {
         include_total: Query<Option<bool>>,
     ) -> Answer<TradingLogPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
+        let chosen = Chosen::of::<TradingLog>(fields.0.as_deref())?;
         let dated = if matches!(time.0, Some(Time::Event)) {
             Column::EventTime
         } else {
@@ -73,7 +80,7 @@ impl ListTradingLogs {
         };
         let rows = owned(caller.user())
             .filter(equal(Column::TradingId, trading_id.0))
-            .filter(equal(Column::SubAccountId, sub_account_id.0))
+            .filter(touching(sub_account_id.0, caller.user()))
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(equal_text(Column::Type, "type", r#type.0)?)
             .filter(equal(
@@ -88,8 +95,42 @@ impl ListTradingLogs {
             .filter(drifting(drift.0))
             .filter(containing(Column::Info, info.0.as_deref())?);
 
-        Ok(Reply::read(read(&state, &page, rows).await?))
+        let mut answer = state.answers.begin(caller.user());
+        let data = read(&mut answer, &state, &page, rows, &chosen).await?;
+        Ok(Reply::list(data, answer))
     }
+}
+
+/// Selects logs that name a sub-account, and trades with a leg on it: log and legs share their time, by which the legs
+/// are found. All logs without a sub-account.
+fn touching(account: Option<Uuid>, user: UserId) -> Condition {
+    let Some(account) = account else {
+        return Condition::all();
+    };
+    let trading = sub_accounts::Entity::find()
+        .select_only()
+        .column(sub_accounts::Column::TradingId)
+        .filter(sub_accounts::Column::Id.eq(account))
+        .filter(sub_accounts::Column::UserId.eq(user.0))
+        .into_query();
+    let leg = |own: transactions::Column, of_log: Column| {
+        Expr::col(own.as_column_ref()).equals(of_log.as_column_ref())
+    };
+    let legs = transactions::Entity::find()
+        .select_only()
+        .expr(Expr::value(1))
+        .filter(transactions::Column::SubAccountId.eq(account))
+        .filter(leg(transactions::Column::Timestamp, Column::Timestamp))
+        .filter(leg(transactions::Column::TradingLogId, Column::Id))
+        .into_query();
+
+    Condition::all()
+        .add(Column::TradingId.in_subquery(trading))
+        .add(
+            Condition::any()
+                .add(Column::SubAccountId.eq(account))
+                .add(Expr::exists(legs)),
+        )
 }
 
 /// Returns the trading logs of a user, without those of tradings that are being purged.
@@ -101,18 +142,26 @@ pub(in crate::routes) fn owned(user: UserId) -> Select<Entity> {
 
 /// Reads a page of trading logs.
 pub(in crate::routes) async fn read(
+    answer: &mut answer::Answer,
     state: &State,
     page: &Page,
     rows: Select<Entity>,
+    chosen: &Chosen,
 ) -> Result<TradingLogPage> {
-    let key = |row: &Model| (row.timestamp, row.id);
-    let (rows, pagination) = page
-        .read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
-        .await?;
+    let list = List {
+        rows,
+        columns: ORDER,
+        key: |row: &Model| (row.timestamp, row.id),
+    };
+    let trading = |row: &Model| row.trading_id;
 
-    let trading_logs = rows.into_iter().map(TradingLog::try_from);
+    let (rows, pagination) = page
+        .read_history(answer, &state.histories, list, trading, |row| {
+            chosen.serialize(&TradingLog::try_from(row)?)
+        })
+        .await?;
     Ok(TradingLogPage {
-        trading_logs: trading_logs.collect::<Result<_>>()?,
+        trading_logs: rows.into(),
         pagination,
     })
 }

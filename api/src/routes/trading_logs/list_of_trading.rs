@@ -2,6 +2,7 @@
 
 use super::drift::{DriftFilter, drifting};
 use super::list::{TradingLogPage, owned, read};
+use super::object::TradingLog;
 use crate::routes::prelude::*;
 use tiris_store::entity::trading_logs::Column;
 use tiris_store::tradings;
@@ -29,9 +30,11 @@ impl ListTradingLogsOfTrading {
         /// Id of the trading; a deleted real trading keeps its logs readable
         trading_id: Path<Uuid>,
         /// Only logs whose `event_time` is at or after this moment, RFC 3339
-        since: Query<Option<DateTime<Utc>>>,
+        since: Query<Option<QueryTime>>,
         /// Only logs with this kind of drift, or with `any`
         drift: Query<Option<Field<DriftFilter>>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,message`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
@@ -42,6 +45,7 @@ impl ListTradingLogsOfTrading {
         include_total: Query<Option<bool>>,
     ) -> Answer<TradingLogPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
+        let chosen = Chosen::of::<TradingLog>(fields.0.as_deref())?;
         tradings::check_readable(&state.pool, caller.user(), TradingId(trading_id.0)).await?;
 
         let rows = owned(caller.user())
@@ -52,6 +56,8 @@ impl ListTradingLogsOfTrading {
                 ("since", since.0),
                 ("until", None),
             )?);
-        Ok(Reply::read(read(&state, &page, rows).await?))
+        let mut answer = state.answers.begin(caller.user());
+        let data = read(&mut answer, &state, &page, rows, &chosen).await?;
+        Ok(Reply::list(data, answer))
     }
 }

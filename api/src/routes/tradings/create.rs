@@ -15,7 +15,8 @@ operation!(CreateTrading: User, Money, [
         409,
         "`TRADING_NAME_EXISTS`: the caller has another trading with this name; \
          `SUBACCOUNT_NAME_EXISTS`: two sub-accounts have the same name; with credentials also \
-         `BINDING_NAME_EXISTS` and `API_KEY_EXISTS`",
+         `BINDING_NAME_EXISTS` and `API_KEY_EXISTS`; `QUOTA_EXCEEDED`: the caller has too many tradings, sub-accounts or \
+         bindings",
     ),
     REJECTED,
 ]);
@@ -58,8 +59,17 @@ impl CreateTrading {
             info: wanted.info.as_ref().map_or(Info::empty(), |info| &info.0),
         };
 
+        let quotas = state.quotas;
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             users::lock_active(&mut tx, user).await?;
+            let added = [
+                (Quota::Tradings, 1, quotas.tradings),
+                (Quota::SubAccounts, accounts.len(), quotas.accounts),
+                (Quota::Bindings, private.iter().len(), quotas.bindings),
+            ];
+            for (quota, new, limit) in added {
+                quota.check(&mut tx, user, new, limit).await?;
+            }
             if let Some(binding) = given {
                 exchange_bindings::share(&mut tx, user, binding).await?;
             }

@@ -34,9 +34,9 @@ impl GetPerformance {
         /// Id of the trading, from `GET /v1/tradings`
         id: Path<Uuid>,
         /// Start of the period, RFC 3339; earlier transactions form the opening state. By default the first transaction
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the period, RFC 3339, exclusive; by default the last transaction
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// Symbol of the asset all figures are in, such as `USDT`; by default the one most trades were paid in
         quote: Query<Option<String>>,
     ) -> Answer<Performance, Self> {
@@ -73,15 +73,17 @@ impl GetEquity {
         /// Id of the trading, from `GET /v1/tradings`
         id: Path<Uuid>,
         /// Start of the period, RFC 3339; earlier transactions form the opening state. By default the first transaction
-        from: Query<Option<DateTime<Utc>>>,
+        from: Query<Option<QueryTime>>,
         /// End of the period, RFC 3339, exclusive; by default the last transaction
-        to: Query<Option<DateTime<Utc>>>,
+        to: Query<Option<QueryTime>>,
         /// Length of an interval: `hour` or `day` (default), UTC
         interval: Query<Option<Interval>>,
         /// Symbol of the asset values are in, such as `USDT`; by default the one most trades were paid in
         quote: Query<Option<String>>,
     ) -> Answer<Equity, Self> {
         let interval = interval.0.unwrap_or(Interval::Day);
+        let mut answer = state.answers.begin(caller.user());
+        answer.enlarge().await?;
         let wanted = Wanted {
             from: from.0,
             to: to.0,
@@ -95,8 +97,7 @@ impl GetEquity {
             || (Vec::new(), performance::Performance::default()),
             |found| (found.points, found.performance),
         );
-        Ok(Reply::read(Equity::new(
-            id.0, quote, interval, points, &found,
-        )))
+        let equity = Equity::new(id.0, quote, interval, points, &found);
+        Ok(Reply::list(equity, answer))
     }
 }

@@ -70,19 +70,22 @@ impl UpdateTrading {
             info: body.0.info.map(|info| info.0),
         };
 
-        let reply = idempotency.run(&state, user, async |mut tx: Tx| {
+        let work = async |mut tx: Tx| {
             let current = tradings::lock(&mut tx, user, id).await?;
-            if seen.is_given() {
-                seen.check(&Trading::within(&mut tx, current).await?)?;
-            }
+            let current = Trading::within(&mut tx, current).await?;
+            seen.check(&current)?;
             if let Some(binding) = change.binding {
                 exchange_bindings::share(&mut tx, user, binding).await?;
             }
 
-            let changed = tradings::update(&mut tx, id, &change).await?;
+            let Some(changed) = tradings::update(&mut tx, id, &change).await? else {
+                return tx.finish_unchanged(current).await;
+            };
             let trading = Trading::within(&mut tx, changed).await?;
             tx.finish(trading).await
-        });
+        };
+        let reread = async || Trading::get(&state, user, id).await;
+        let reply = idempotency.run_or_reread(&state, user, work, reread);
         Ok(reply.await?)
     }
 }

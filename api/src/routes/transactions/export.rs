@@ -21,7 +21,7 @@ use tiris_store::entity::transactions::Entity;
 use tiris_store::error::{Error, Result};
 use tracing::Instrument;
 
-/// Rows of one page: with their free JSON at most about 3 MiB.
+/// Rows of one page, unless they are large.
 const ROWS_AT_ONCE: u64 = 200;
 /// The fields of [`Transaction`], in their order.
 const COLUMNS: &str = "id,user_id,trading_id,sub_account_id,timestamp,event_time,direction,reason,amount,closing_balance,\
@@ -30,6 +30,7 @@ const COLUMNS: &str = "id,user_id,trading_id,sub_account_id,timestamp,event_time
 /// The state of a running export.
 struct Reader {
     state: State,
+    user: UserId,
     rows: Select<Entity>,
     token: SecretString,
     _permit: UserPermit,
@@ -46,6 +47,7 @@ pub(super) async fn stream(
     let permit = state.streams.exports.take(user)?;
     let reader = Reader {
         state,
+        user,
         rows,
         token,
         _permit: permit,
@@ -93,11 +95,14 @@ impl Reader {
         let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
         // The semaphore leaves database connections to requests; it is never closed.
         let _turn = self.state.streams.reads.acquire().await.ok();
-        let (rows, pagination) = read(&self.state, &page, self.rows.clone()).await?;
-        let mut lines = String::new();
-        for row in rows {
-            csv::line(&mut lines, COLUMNS, &Transaction::try_from(row)?)?;
-        }
-        Ok((lines.into_bytes(), pagination.next_cursor))
+        let mut answer = self.state.answers.begin(self.user).small();
+        let line = |row: &Transaction| {
+            let mut line = String::new();
+            csv::line(&mut line, COLUMNS, row)?;
+            Ok(line)
+        };
+        let rows = self.rows.clone();
+        let (lines, pagination) = read(&mut answer, &self.state, &page, rows, line).await?;
+        Ok((lines.concat().into_bytes(), pagination.next_cursor))
     }
 }

@@ -19,7 +19,7 @@ operation!(ListTransactions: User, General, [INVALID_FILTER]);
 #[derive(Object, Serialize)]
 struct TransactionPage {
     /// Transactions, newest first
-    transactions: Vec<Transaction>,
+    transactions: Listed<Transaction>,
     /// Position of the page in the list
     pagination: Pagination,
 }
@@ -55,9 +55,9 @@ impl ListTransactions {
         /// Only transactions with this reason, such as `fee`; at most 128 characters
         reason: Query<Option<String>>,
         /// Start of the time range, RFC 3339, inclusive
-        start_date: Query<Option<DateTime<Utc>>>,
+        start_date: Query<Option<QueryTime>>,
         /// End of the time range, RFC 3339, exclusive
-        end_date: Query<Option<DateTime<Utc>>>,
+        end_date: Query<Option<QueryTime>>,
         /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
         time: Query<Option<Time>>,
         /// Smallest amount, a decimal in units of the sub-account's asset, inclusive
@@ -66,6 +66,8 @@ impl ListTransactions {
         max_amount: Query<Option<String>>,
         /// Only transactions whose `info` contains this JSON object, URL-encoded
         info: Query<Option<String>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,amount`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
@@ -76,6 +78,7 @@ impl ListTransactions {
         include_total: Query<Option<bool>>,
     ) -> Result<Exportable<TransactionPage>, Refused<Self>> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
+        let chosen = Chosen::of::<Transaction>(fields.0.as_deref())?;
         let direction = direction.0.map(|direction| direction.0.as_str());
         let dated = match time.0 {
             Some(Time::Event) => Column::EventTime,
@@ -103,12 +106,14 @@ impl ListTransactions {
             return Ok(Exportable::Csv(csv));
         }
 
-        let (rows, pagination) = read(&state, &page, rows).await?;
-        let transactions = rows.into_iter().map(Transaction::try_from);
-        Ok(Exportable::Page(Reply::read(TransactionPage {
-            transactions: transactions.collect::<Result<_>>()?,
+        let mut answer = state.answers.begin(caller.user());
+        let convert = |row: &Transaction| chosen.serialize(row);
+        let (rows, pagination) = read(&mut answer, &state, &page, rows, convert).await?;
+        let data = TransactionPage {
+            transactions: rows.into(),
             pagination,
-        })))
+        };
+        Ok(Exportable::Page(Reply::list(data, answer)))
     }
 }
 

@@ -1,5 +1,8 @@
 //! The transactions that a user may read.
 
+use super::object::Transaction;
+use crate::http::answer;
+use crate::http::reading::Item;
 use crate::routes::prelude::*;
 use crate::routes::tradings::object::not_purged;
 use tiris_store::entity::transactions::{Column, Entity, Model};
@@ -15,12 +18,22 @@ pub(in crate::routes) fn owned(user: UserId) -> Select<Entity> {
 }
 
 /// Reads a page of transactions.
-pub(in crate::routes) async fn read(
+pub(in crate::routes) async fn read<I: Item>(
+    answer: &mut answer::Answer,
     state: &State,
     page: &Page,
     rows: Select<Entity>,
-) -> Result<(Vec<Model>, Pagination)> {
-    let key = |row: &Model| (row.timestamp, row.id);
-    page.read_history(&state.histories, rows, ORDER, key, |row| row.trading_id)
-        .await
+    convert: impl Fn(&Transaction) -> Result<I> + Send + Sync,
+) -> Result<(Vec<I>, Pagination)> {
+    let list = List {
+        rows,
+        columns: ORDER,
+        key: |row: &Model| (row.timestamp, row.id),
+    };
+    let trading = |row: &Model| row.trading_id;
+
+    page.read_history(answer, &state.histories, list, trading, |row| {
+        convert(&Transaction::try_from(row)?)
+    })
+    .await
 }

@@ -17,12 +17,16 @@ const QUERY_CHARS_MAX: usize = 128;
 #[derive(Object, Serialize)]
 struct UserPage {
     /// Users, newest first
-    users: Vec<User>,
+    users: Listed<User>,
     /// Position of the page in the list
     pagination: Pagination,
 }
 
 #[OpenApi(prefix_path = "/v1/users", tag = "Tag::AdminUsers")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
 impl ListUsers {
     /// Search users
     ///
@@ -30,32 +34,44 @@ impl ListUsers {
     #[oai(path = "/", method = "get", operation_id = "listUsers")]
     async fn list(
         &self,
-        _admin: Caller<Self>,
+        admin: Caller<Self>,
         state: Data<&State>,
         /// Only users with this text in username, full name or e-mail address (case-insensitive), or with this id; at most
         /// 128 characters
         query: Query<Option<String>>,
         /// Only users with this status: `active`, `disabled` or `deleted`
         status: Query<Option<Field<UserStatus>>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,username`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
     ) -> Answer<UserPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
+        let chosen = Chosen::of::<User>(fields.0.as_deref())?;
         let status = status.0.map(|status| status.0.as_str());
         let rows = Entity::find()
             .filter(equal(Column::Status, status))
             .filter(matching(query.0.as_deref())?);
 
-        let key = |row: &Model| (row.created_at, row.id);
-        let (rows, pagination) = page.read(state.histories.lists(), rows, ORDER, key).await?;
+        let list = List {
+            rows,
+            columns: ORDER,
+            key: |row: &Model| (row.created_at, row.id),
+        };
 
-        let users = rows.into_iter().map(User::try_from);
-        Ok(Reply::read(UserPage {
-            users: users.collect::<Result<_>>()?,
+        let mut answer = state.answers.begin(admin.user());
+        let (rows, pagination) = page
+            .read(&mut answer, state.histories.lists(), list, |row| {
+                chosen.serialize(&User::try_from(row)?)
+            })
+            .await?;
+        let data = UserPage {
+            users: rows.into(),
             pagination,
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }
 

@@ -68,18 +68,23 @@ impl UpdateMe {
             info: profile.info.map(|info| info.0),
         };
 
-        let reply = idempotency.run(&state, user, async |mut tx: Tx| {
+        let work = async |mut tx: Tx| {
             let current = users::lock(&mut tx, user).await?;
-            seen.check(&User::try_from(current.ok_or(Error::NotFound("user"))?)?)?;
+            let current = User::try_from(current.ok_or(Error::NotFound("user"))?)?;
+            seen.check(&current)?;
 
-            let changed = users::change(&mut tx, user, &changes).await?;
+            let Some(changed) = users::change(&mut tx, user, &changes).await? else {
+                return tx.finish_unchanged(current).await;
+            };
             let action = Action {
                 after: Some(recorded(&changes)),
                 ..action("user.change", "user", user)
             };
             audit::record(&mut tx, caller.actor(), &action).await?;
             tx.finish(User::try_from(changed)?).await
-        });
+        };
+        let reread = async || User::try_from(users::get(&state.pool, user).await?);
+        let reply = idempotency.run_or_reread(&state, user, work, reread);
         Ok(reply.await?)
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tiris_api::exchange::ExchangeSettings;
 use tiris_api::settings::{
-    LiveSettings, ProtectionSettings, ProviderSettings, RateSettings, Settings,
+    LiveSettings, ProtectionSettings, ProviderSettings, QuotaSettings, RateSettings, Settings,
 };
 use tiris_runtime::config::{DatabaseConfig, Environment, LogConfig, ServiceConfig};
 use tiris_runtime::crypto::EncryptionConfig;
@@ -59,6 +59,11 @@ fn protection() -> ProtectionSettings {
             auth: NonZeroU32::new(RATE),
             money: NonZeroU32::new(RATE),
             credentials: NonZeroU32::new(RATE),
+        },
+        quotas: QuotaSettings {
+            tradings: 1_000,
+            accounts: 10_000,
+            bindings: 100,
         },
         trusted_proxies: Vec::new(),
         head_timeout: Duration::from_secs(10),

@@ -11,8 +11,8 @@ use tiris_store::tradings;
 
 /// The parameters of a measurement.
 pub(super) struct Wanted {
-    pub(super) from: Option<DateTime<Utc>>,
-    pub(super) to: Option<DateTime<Utc>>,
+    pub(super) from: Option<QueryTime>,
+    pub(super) to: Option<QueryTime>,
     pub(super) quote: Option<String>,
     /// The interval of the equity curve, if one is requested.
     pub(super) interval: Option<Interval>,
