@@ -10,5 +10,6 @@ mod history;
 mod migrate;
 mod orders;
 mod partitions;
+mod people;
 mod statements;
 mod verify;

@@ -74,6 +74,9 @@ impl ListDeadLetters {
                 ("start_date", start_date.0),
                 ("end_date", end_date.0),
             )?);
+        if caller.is_admin() && user_id.0 != Some(caller.user().0) {
+            caller.record_read(&state).await?;
+        }
         let (rows, pagination) = page
             .read(state.histories.lists(), rows, ORDER, |row: &Model| {
                 (row.created_at, row.id)

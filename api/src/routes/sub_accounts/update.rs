@@ -58,9 +58,16 @@ impl UpdateSubAccount {
 
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             let current = sub_accounts::lock(&mut tx, user, id).await?;
+            let before = json!({"name": current.name});
             seen.check(&SubAccount::try_from(current)?)?;
 
             let changed = sub_accounts::update(&mut tx, id, name, info).await?;
+            let action = Action {
+                before: Some(before),
+                after: Some(json!({"name": changed.name, "info_given": info.is_some()})),
+                ..action("sub_account.update", "sub_account", id)
+            };
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(SubAccount::try_from(changed)?).await
         });
         Ok(reply.await?)

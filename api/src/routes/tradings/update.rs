@@ -1,6 +1,6 @@
 //! `PUT /v1/tradings/{id}`
 
-use super::object::{LivingStatus, Trading};
+use super::object::{LivingStatus, Trading, summary};
 use crate::routes::prelude::*;
 use tiris_store::exchange_bindings;
 use tiris_store::tradings::{self, TradingUpdate};
@@ -72,6 +72,7 @@ impl UpdateTrading {
 
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             let current = tradings::lock(&mut tx, user, id).await?;
+            let before = summary(&current);
             if seen.is_given() {
                 seen.check(&Trading::within(&mut tx, current).await?)?;
             }
@@ -80,7 +81,15 @@ impl UpdateTrading {
             }
 
             let changed = tradings::update(&mut tx, id, &change).await?;
+            let mut after = summary(&changed);
+            after["info_given"] = json!(change.info.is_some());
             let trading = Trading::within(&mut tx, changed).await?;
+            let action = Action {
+                before: Some(before),
+                after: Some(after),
+                ..action("trading.update", "trading", id)
+            };
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(trading).await
         });
         Ok(reply.await?)

@@ -38,7 +38,7 @@ impl Rotation {
 }
 
 /// Runs the command with these keys.
-async fn rotate(world: &World, keys: &Keys) -> Ran {
+pub(crate) async fn rotate(world: &World, keys: &Keys) -> Ran {
     let keys = keys.clone();
     let url = world.database.url().to_owned();
     let run = move || {
