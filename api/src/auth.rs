@@ -5,6 +5,8 @@ pub mod token;
 
 mod caller;
 pub(crate) mod provider;
+mod reading;
+pub(crate) mod rotating;
 pub(crate) mod secret;
 pub(crate) mod session;
 

@@ -1,15 +1,18 @@
 //! The operations of the API: a folder for each resource, a file for each verb with its policy, types and use case.
 
+mod audit;
+mod booked;
 mod bots;
 mod dead_letters;
 mod event_status;
-mod exchange_bindings;
+pub(crate) mod exchange_bindings;
 mod live;
 mod orders;
 mod prelude;
 mod range;
 mod replays;
 mod service;
+mod sessions;
 mod sign_in;
 mod sub_accounts;
 mod trading_logs;
@@ -40,6 +43,7 @@ pub(crate) use operation;
 pub(crate) fn operations() -> impl OpenApi {
     (
         sign_in::operations(),
+        sessions::operations(),
         users::operations(),
         exchange_bindings::operations(),
         tradings::operations(),
@@ -50,6 +54,7 @@ pub(crate) fn operations() -> impl OpenApi {
         event_status::GetEventStatus,
         dead_letters::operations(),
         bots::ListBots,
+        audit::ListAudit,
         live::Follow,
         replays::operations(),
         service::operations(),
@@ -122,6 +127,9 @@ pub(crate) enum Tag {
     /// replayed or discarded, and the latest heartbeat of each bot.
     #[oai(rename = "Events and bots")]
     Events,
+    /// The audit trail: each change and each reading of other users' data by an admin, with who did it, from where and what
+    /// it made.
+    Audit,
     /// Server-sent events with each change of the caller's data as it is committed.
     Live,
     /// Find, disable and enable users. Admins only.
@@ -139,7 +147,7 @@ pub(crate) enum Tag {
 
 impl Tag {
     /// The order in which the document and Swagger UI list the groups.
-    pub(crate) const ORDER: [Self; 15] = [
+    pub(crate) const ORDER: [Self; 16] = [
         Self::Authentication,
         Self::Users,
         Self::ExchangeBindings,
@@ -150,6 +158,7 @@ impl Tag {
         Self::Orders,
         Self::Performance,
         Self::Events,
+        Self::Audit,
         Self::Live,
         Self::AdminUsers,
         Self::AdminTradingLogs,
@@ -167,7 +176,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     /// The operations that are not charged to the allowance `general`.
-    const CHARGED: [(&str, &str); 13] = [
+    const CHARGED: [(&str, &str); 14] = [
         ("createExchangeBinding", "credentials"),
         ("createSubAccount", "money"),
         ("createTrading", "money"),
@@ -177,6 +186,7 @@ mod tests {
         ("login", "auth"),
         ("loginCallback", "auth"),
         ("logout", "auth"),
+        ("logoutAll", "auth"),
         ("refresh", "auth"),
         ("updateExchangeBinding", "credentials"),
         ("verifyExchangeBinding", "credentials"),

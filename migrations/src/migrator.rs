@@ -37,6 +37,7 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0011_dead_letter_accounts",
     "m0012_symbols",
     "m0013_orders",
+    "m0014_people",
     "m0015_roles",
 ];
 

@@ -2,6 +2,7 @@
 //!
 //! A call is charged to the user once the token is valid, otherwise to the address.
 
+use super::reading::Reading;
 use super::session::Session;
 use crate::http::client::Client;
 use crate::http::limit;
@@ -10,6 +11,7 @@ use crate::http::policy::{Access, Policy};
 use crate::http::problem::Problem;
 use crate::http::rate::Class;
 use crate::state::State;
+use poem::http::Method;
 use poem::web::Data;
 use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::auth::Bearer;
@@ -19,7 +21,7 @@ use std::marker::PhantomData;
 use tiris_domain::ids::UserId;
 use tiris_domain::states::Role;
 use tiris_runtime::trace::Trace;
-use tiris_store::audit::Actor;
+use tiris_store::audit::{self, Actor};
 use tiris_store::error::Error;
 use uuid::Uuid;
 
@@ -32,6 +34,8 @@ struct BearerToken(Bearer);
 pub(crate) struct Caller<P> {
     session: Session,
     actor: Actor,
+    /// What an admin reads; `None` for other users.
+    reading: Option<Reading>,
     policy: PhantomData<P>,
 }
 
@@ -50,9 +54,18 @@ impl<P> Caller<P> {
         &self.actor
     }
 
-    /// Returns whether the caller may see resources of other users.
+    /// Returns whether the caller may see resources of other users; [`Self::record_read`] must record that they do.
     pub(crate) fn is_admin(&self) -> bool {
         self.session.role == Role::Admin
+    }
+
+    /// Records in the audit trail that an admin reads data of other users. Must succeed before anything is shown.
+    pub(crate) async fn record_read(&self, state: &State) -> Result<(), Error> {
+        let Some(reading) = &self.reading else {
+            return Ok(());
+        };
+        let mut connection = state.pool.acquire().await?;
+        audit::record(&mut connection, &self.actor, &reading.action()).await
     }
 }
 
@@ -99,11 +112,20 @@ impl<'a, P: Policy> ApiExtractor<'a> for Caller<P> {
             session: Some(session.id),
             ..anonymous(request)
         };
-        Ok(Self {
+        let is_admin = session.role == Role::Admin;
+        let reading = is_admin.then(|| Reading::of(request));
+        let caller = Self {
             session,
             actor,
+            reading,
             policy: PhantomData,
-        })
+        };
+
+        if P::ACCESS == Access::Admin && request.method() == Method::GET {
+            let Data(state) = Data::<&State>::from_request_without_body(request).await?;
+            caller.record_read(state).await.map_err(Problem::from)?;
+        }
+        Ok(caller)
     }
 }
 

@@ -13,7 +13,7 @@ use tiris_domain::ids::UserId;
 use tiris_domain::states::{Role, UserStatus};
 use tiris_store::error::{Error, Result};
 use tiris_store::race::retried;
-use tiris_store::sessions;
+use tiris_store::sessions::{self, SessionState};
 use uuid::Uuid;
 
 /// Lifetime of a cached session: a revoked session must be noticed within ten seconds.
@@ -118,12 +118,26 @@ impl Sessions {
         })
     }
 
+    /// Stores the use of a session once in a while. The request does not depend on it.
+    pub(crate) async fn note_use(&self, session: &SessionState) {
+        if !session.alive || !session.is_use_outdated {
+            return;
+        }
+        if let Err(error) = sessions::touch(&self.pool, session.id).await {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "cannot store the use of a session"
+            );
+        }
+    }
+
     async fn load(&self, token: &str) -> Result<Loaded> {
         let claims = token::verify(&self.keys, token)?;
         let found = retried(async || sessions::find(&self.pool, claims.sub, claims.sid).await);
         let Some(found) = found.await? else {
             return Ok(Err("its session does not exist"));
         };
+        self.note_use(&found).await;
 
         // Disabling a user also ends the sessions, and is the better reason to report.
         if found.status == UserStatus::Disabled {

@@ -1,12 +1,13 @@
 //! Re-encrypts credentials under the current key while the service runs, and verifies that all of them can be decrypted.
 
+mod in_clear;
 mod rotation;
 
 use super::tool::ToolArgs;
 use anyhow::{Context, ensure};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
-use rotation::{check, count_outdated, rotate};
+use rotation::{NAMED_MAX, check, count_outdated, rotate};
 use sqlx::PgPool;
 use tiris_runtime::config::Problems;
 use tiris_runtime::crypto::{EncryptionArgs, KeyRing};
@@ -20,6 +21,7 @@ const PASSES_MAX: u32 = 5;
 pub enum SecretsAction {
     /// Re-encrypt everything that is not under the first key of TIRIS_ENCRYPTION_KEYS
     ///
+    /// First encrypts credentials that earlier versions stored in the free JSON of exchange bindings.
     /// Works while the service runs, can be interrupted and repeated at any time, and prints how many rows are left. Then
     /// it decrypts every row and prints how many cannot be read. Fails when rows are left or unreadable. Before: give the
     /// new key to all processes, then make it the first key of all. After: remove the old key everywhere.
@@ -45,6 +47,7 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     let pool = tool.start("tiris-api secrets")?;
     let ring = encryption.load(tool.environment())?.ring;
 
+    let in_clear = seal_all(&pool, &ring).await?;
     let left = rotate_all(&pool, &ring).await?;
 
     let bar = ProgressBar::new_spinner();
@@ -58,10 +61,26 @@ pub async fn run(args: &RotateArgs) -> anyhow::Result<()> {
     let unreadable = check.unreadable;
     println!("readable rows: {readable}, unreadable rows: {unreadable}");
     ensure!(
-        left == 0 && unreadable == 0,
-        "{left} rows are not under the current key, {unreadable} rows cannot be read"
+        left == 0 && unreadable == 0 && in_clear == 0,
+        "{left} rows are not under the current key, {unreadable} rows cannot be read, {in_clear} bindings hold credentials in \
+         info"
     );
     Ok(())
+}
+
+/// Returns the number of bindings that still hold credentials in `info`.
+async fn seal_all(pool: &PgPool, ring: &KeyRing) -> anyhow::Result<usize> {
+    let cannot = "cannot read the credentials (is the database migrated? run tiris-migrate up)";
+    let outcome = in_clear::seal(pool, ring).await.context(cannot)?;
+
+    for id in outcome.left.iter().take(NAMED_MAX) {
+        eprintln!(
+            "exchange_bindings {id}: credentials in info, but none that are encrypted: its owner must set them again"
+        );
+    }
+    let sealed = outcome.sealed;
+    println!("bindings whose credentials were moved out of info and encrypted: {sealed}");
+    Ok(outcome.left.len())
 }
 
 /// Returns the number of rows that are left under other keys.

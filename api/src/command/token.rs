@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use tiris_domain::ids::UserId;
 use tiris_domain::states::Role;
 use tiris_runtime::config::Problems;
-use tiris_store::sessions;
+use tiris_store::sessions::{self, NewSession, Renewal};
 use tiris_store::users::{self, NewUser};
 
 /// Longest e-mail address by RFC 5321.
@@ -54,7 +54,13 @@ pub async fn run(args: &TokenArgs) -> anyhow::Result<()> {
     let keys = Keys::load(&files, tool.environment())?;
     let mut transaction = pool.begin().await.context("cannot reach the database")?;
     let user = user(&mut transaction, &args.email, args.admin).await?;
-    let session = sessions::begin(&mut transaction, user, None, Some("tiris-api token")).await?;
+    let new = NewSession {
+        user,
+        renewal: Renewal::Never,
+        agent: Some("tiris-api token"),
+        ip: None,
+    };
+    let session = sessions::begin(&mut transaction, new).await?;
     let stored = transaction.commit().await;
     stored.context("cannot store the session")?;
 

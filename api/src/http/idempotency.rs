@@ -192,7 +192,10 @@ impl Idempotency {
 
         let shared = &data;
         let stored: Reply<&T, STATUS> = self
-            .run(state, user, async |tx: Tx| tx.finish(shared).await)
+            .run(state, user, async |tx: Tx| {
+                // Each transaction of the work has recorded its action.
+                tx.continued().finish(shared).await
+            })
             .await?;
 
         Ok(match stored {

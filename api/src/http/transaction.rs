@@ -1,7 +1,8 @@
 //! The transaction of a request that changes something, from begin to commit.
 //!
-//! A use case is a closure over a [`Tx`] that ends with [`Tx::finish`]. It runs again when it loses a race, such as a
-//! deadlock, so it must have no effect outside of its transaction.
+//! A use case is a closure over a [`Tx`] that ends with [`Audited::finish`]. It runs again when it loses a race, such as a
+//! deadlock, so it must have no effect outside of its transaction. Only an [`Audited`] transaction commits, so that no
+//! operation changes something without an entry in the audit trail.
 
 use super::reply::Reply;
 use crate::state::State;
@@ -12,13 +13,14 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use tiris_domain::ids::UserId;
 use tiris_runtime::trace;
+use tiris_store::audit::{self, Action, Actor};
 use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, Call};
 use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
 use tiris_store::race::retried;
 
-/// A transaction of a request, rolled back unless it is finished or committed.
+/// A transaction of a request, rolled back unless its action is recorded and it is committed.
 pub(crate) struct Tx {
     transaction: Transaction<'static, Postgres>,
     state: State,
@@ -125,20 +127,10 @@ impl Tx {
         self.drift.merge(drift);
     }
 
-    /// Commits with `data` as the response, and wakes the live streams of the user.
-    pub(crate) async fn finish<T: Serialize, const STATUS: u16>(
-        mut self,
-        data: T,
-    ) -> Result<Reply<T, STATUS>> {
-        if let Some(call) = &self.call {
-            let booked_at = self.booked_at.take();
-            let body = body_of(&data)?;
-            let is_stored = !self.can_reread || body.len() <= idempotency::BODY_BYTES_MAX;
-            let body = is_stored.then_some(body.as_str());
-            idempotency::keep(&mut self.transaction, call, STATUS, body, booked_at).await?;
-        }
-        self.commit().await?;
-        Ok(Reply::done(data))
+    /// Records the action of the transaction in the audit trail.
+    pub(crate) async fn audited(mut self, actor: &Actor, action: &Action<'_>) -> Result<Audited> {
+        audit::record(&mut self, actor, action).await?;
+        Ok(Audited(self))
     }
 
     /// Ends a transaction that found nothing to change. Only an idempotency key is stored, without the response: a
@@ -154,16 +146,54 @@ impl Tx {
         Ok(Reply::done(data))
     }
 
-    /// Commits, and wakes the live streams of the user.
-    pub(crate) async fn commit(mut self) -> Result<()> {
-        if let Some(timestamp) = self.booked_at {
-            assert_fresh(&mut self.transaction, timestamp).await?;
-        }
-        self.transaction.commit().await?;
-        self.drift.record();
+    /// Skips the audit trail: the request changes nothing.
+    pub(crate) fn unchanged(self) -> Audited {
+        Audited(self)
+    }
 
-        if let Some(user) = self.user {
-            self.state.streams.wakes.publish_committed(user);
+    /// Skips the audit trail: a session is renewed, as every hour.
+    pub(crate) fn renewed(self) -> Audited {
+        Audited(self)
+    }
+
+    /// Skips the audit trail: the transaction continues an action that an earlier one has recorded.
+    pub(crate) fn continued(self) -> Audited {
+        Audited(self)
+    }
+}
+
+/// A transaction that may commit.
+pub(crate) struct Audited(Tx);
+
+impl Audited {
+    /// Commits with `data` as the response, and wakes the live streams of the user.
+    pub(crate) async fn finish<T: Serialize, const STATUS: u16>(
+        mut self,
+        data: T,
+    ) -> Result<Reply<T, STATUS>> {
+        let tx = &mut self.0;
+        if let Some(call) = &tx.call {
+            let booked_at = tx.booked_at.take();
+            let body = body_of(&data)?;
+            let is_stored = !tx.can_reread || body.len() <= idempotency::BODY_BYTES_MAX;
+            let body = is_stored.then_some(body.as_str());
+            idempotency::keep(&mut tx.transaction, call, STATUS, body, booked_at).await?;
+        }
+        self.commit().await?;
+        Ok(Reply::done(data))
+    }
+
+    /// Commits, and wakes the live streams of the user.
+    pub(crate) async fn commit(self) -> Result<()> {
+        let Self(mut tx) = self;
+        if let Some(timestamp) = tx.booked_at {
+            assert_fresh(&mut tx.transaction, timestamp).await?;
+        }
+        tx.transaction.commit().await?;
+        tx.drift.record();
+
+        if let Some(user) = tx.user {
+            tx.state.streams.wakes.publish_committed(user);
         }
         Ok(())
     }

@@ -6,13 +6,14 @@ pub(super) mod credentials;
 mod delete;
 mod get;
 pub(super) mod given;
+pub(crate) mod in_info;
 mod list;
 pub(super) mod object;
 mod update;
 pub(super) mod verification;
 mod verify;
 
-pub(super) use create::PrivateBinding;
+pub(super) use create::{PrivateBinding, created};
 use poem_openapi::OpenApi;
 
 pub(super) fn operations() -> impl OpenApi {

@@ -1,5 +1,6 @@
 //! The imports that operations share.
 
+pub(crate) use super::booked::with_booked;
 pub(crate) use super::{EXAMPLE_ID, Message, Tag, action, operation};
 pub(crate) use crate::auth::{Anyone, Caller};
 pub(crate) use crate::http::body::JsonBody;

@@ -5,6 +5,7 @@ mod callback;
 mod challenge;
 mod login;
 mod logout;
+mod logout_all;
 mod provider;
 mod refresh;
 mod tokens;
@@ -17,5 +18,6 @@ pub(super) fn operations() -> impl OpenApi {
         callback::LoginCallback,
         refresh::Refresh,
         logout::Logout,
+        logout_all::LogoutAll,
     )
 }

@@ -154,6 +154,7 @@ pub(crate) async fn own_resource(owner: &User<'_>, method: &str, path: &str) -> 
             let seq = i64::from(rand::random::<u32>());
             store_rejected(owner, &book, seq, "1").await.to_string()
         }
+        ("DELETE", "/v1/sessions/{id}") => owner.world.session(owner.id).await.to_string(),
         ("DELETE", "/v1/tradings/{id}") => owner.book("to be deleted", "1", "1").await.trading,
         ("DELETE", "/v1/sub-accounts/{id}") => owner.book("empty", "0", "0").await.stock,
         ("DELETE", "/v1/sub-accounts/{id}/holds") => {

@@ -1,5 +1,6 @@
 //! Exchange bindings: visibility, changes and rejections.
 
+mod portal;
 mod verification;
 
 use crate::exchanges::{KEY, SECRET};
@@ -69,7 +70,7 @@ async fn audits_each_time_the_owner_reads_credentials() {
         assert_eq!(data["api_key"], FULL_KEY);
         assert_eq!(data["api_secret"], SECRET);
         assert_eq!(data["passphrase"], "Pass phräse");
-        assert_eq!(data["info"], json!({"tag": 7}));
+        assert_eq!(data["info"], json!({"tag": 7, "passphrase": "Pass phräse"}));
         assert_eq!(audited(&world, "exchange_binding.reveal").await, time);
     }
 }

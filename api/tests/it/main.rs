@@ -1,6 +1,7 @@
 //! The API over real HTTP, against a real database.
 
 mod access;
+mod audit;
 mod balances;
 mod binary;
 mod bindings;
@@ -23,6 +24,7 @@ mod limits;
 mod live;
 mod local_provider;
 mod money;
+mod names;
 mod openapi;
 mod orders;
 mod paging;

@@ -4,7 +4,7 @@ use crate::world::World;
 use serde_json::{Value, json};
 
 /// Schemas of request bodies.
-const REQUEST_SCHEMAS: [&str; 20] = [
+const REQUEST_SCHEMAS: [&str; 21] = [
     "NewTrading",
     "NewTradingAccount",
     "TradingChange",
@@ -19,6 +19,7 @@ const REQUEST_SCHEMAS: [&str; 20] = [
     "Renewal",
     "Login",
     "Callback",
+    "LogoutScope",
     "ReplayOne",
     "DiscardOne",
     "ReplayMany",

@@ -1,7 +1,7 @@
 //! Encryption of credentials: binding to the owner, rotation of keys, and no clear text.
 
-mod in_clear;
-mod rotation;
+pub(crate) mod in_clear;
+pub(crate) mod rotation;
 
 use crate::bindings::new_binding;
 use crate::exchanges::{Exchanges, KEY};
@@ -16,19 +16,19 @@ use tiris_testing::Role;
 
 const LIST: &str = "/v1/exchange-bindings";
 
-fn random_key() -> String {
+pub(crate) fn random_key() -> String {
     STANDARD.encode(rand::random::<[u8; 32]>())
 }
 
 /// Encryption keys of a service, the first one current, and its fingerprint key.
 #[derive(Clone)]
-struct Keys {
-    keys: String,
-    fingerprint: String,
+pub(crate) struct Keys {
+    pub(crate) keys: String,
+    pub(crate) fingerprint: String,
 }
 
 impl Keys {
-    fn config(&self) -> EncryptionConfig {
+    pub(crate) fn config(&self) -> EncryptionConfig {
         EncryptionConfig {
             keys: self.keys.as_str().into(),
             fingerprint_key: self.fingerprint.as_str().into(),

@@ -93,7 +93,10 @@ async fn deletes_an_empty_account_but_not_its_history() {
     let history = format!("/v1/transactions?sub_account_id={}", book.stock);
     let history = user.get(&history).await;
     assert_eq!(history.list("transactions").len(), 2);
-    assert_eq!(world.audited(&book.stock).await, ["sub_account.delete"]);
+    assert_eq!(
+        world.audited(&book.stock).await,
+        ["sub_account.withdraw", "sub_account.delete"]
+    );
     world.verify().await;
 
     // The name is available again.

@@ -1,6 +1,7 @@
 //! Every operation of the OpenAPI document returns the documented status and schema.
 
 use crate::access::{Resource, path_of, resources};
+use crate::audit::assert_recorded;
 use crate::exchanges::Exchanges;
 use crate::idempotency::cases::Cases;
 use crate::openapi::{document, operations};
@@ -158,6 +159,7 @@ impl Place<'_> {
                 let token = &tokens.data()["refresh_token"];
                 world.post(path, json!({"refresh_token": token})).await
             }
+            "/v1/auth/logout-all" => world.user("left").await.post(path, json!({})).await,
             "/v1/auth/logout" => world.user("going").await.post_empty(path).await,
             other => panic!("{other} has no case here"),
         }
@@ -208,7 +210,7 @@ async fn every_operation_matches_the_document() {
             continue;
         }
 
-        let method = method.parse().expect("a method");
+        let method: Method = method.parse().expect("a method");
         let answer = place.answer(seq, &method, &path).await;
 
         assert!(answer.status.is_success(), "{answer}");
@@ -218,5 +220,6 @@ async fn every_operation_matches_the_document() {
         assert!(schema.is_object(), "{method} {path}: {response}");
         let why = mismatch(&document, schema, &answer.body, "$");
         assert_eq!(why, None, "{answer}");
+        assert_recorded(&world, &method, &path, &answer).await;
     }
 }

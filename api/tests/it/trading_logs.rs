@@ -40,7 +40,10 @@ async fn the_audit_trail_records_a_deleted_log() {
     root.delete(&path).await.data();
 
     let id = path.rsplit('/').next().expect("an id");
-    assert_eq!(world.audited(id).await, ["trading_log.delete"]);
+    assert_eq!(
+        world.audited(id).await,
+        ["trading_log.create", "trading_log.delete"]
+    );
     let rows: Vec<(Uuid, Value)> = world
         .rows("SELECT user_id, before FROM audit_logs WHERE action = 'trading_log.delete'")
         .await;

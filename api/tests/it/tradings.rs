@@ -161,7 +161,10 @@ async fn deletes_a_paper_trading_with_all_its_rows() {
     user.delete(&path).await.assert_error(404, "NOT_FOUND");
     let change = json!({"name": "x"});
     user.put(&path, change).await.assert_error(404, "NOT_FOUND");
-    assert_eq!(world.audited(&book.trading).await, ["trading.delete"]);
+    assert_eq!(
+        world.audited(&book.trading).await,
+        ["trading.create", "trading.delete"]
+    );
     world.verify().await;
 }
 

@@ -1,5 +1,7 @@
 //! Users: their profile, their deletion, and administration.
 
+mod erasure;
+
 use crate::world::{Answer, User, World, text};
 use serde_json::{Value, json};
 use tiris_domain::ids::new_id;
@@ -274,5 +276,5 @@ async fn admins_see_deleted_users_but_cannot_change_them() {
     let seen = admin.get(&format!("/v1/users/{}", user.id)).await;
     assert_eq!(seen.data()["status"], "deleted");
     let listed = admin.get("/v1/users?status=deleted").await;
-    assert_eq!(names(&listed), ["ann"]);
+    assert_eq!(names(&listed), [format!("deleted-{}", user.id)]);
 }

@@ -25,6 +25,7 @@ fn options() -> ReplayOptions {
     ReplayOptions {
         accept_user: None,
         by: alice(),
+        recorded_as: None,
     }
 }
 

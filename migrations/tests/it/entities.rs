@@ -102,11 +102,13 @@ async fn tables(database: &TestDatabase) -> BTreeMap<String, Columns> {
 macro_rules! of_all_entities {
     ($function:ident) => {
         vec![
+            $function::<entity::audit_logs::Entity>(),
             $function::<entity::bots::Entity>(),
             $function::<entity::dead_letters::Entity>(),
             $function::<entity::exchange_bindings::Entity>(),
             $function::<entity::holds::Entity>(),
             $function::<entity::orders::Entity>(),
+            $function::<entity::sessions::Entity>(),
             $function::<entity::sub_accounts::Entity>(),
             $function::<entity::trading_logs::Entity>(),
             $function::<entity::tradings::Entity>(),

@@ -10,6 +10,7 @@ mod history;
 mod migrate;
 mod orders;
 mod partitions;
+mod people;
 mod roles;
 mod statements;
 mod verify;

@@ -3,6 +3,7 @@
 mod info;
 mod invalid;
 mod moment;
+mod name;
 pub(crate) mod newtype;
 mod number;
 mod profile;
@@ -12,9 +13,10 @@ mod text;
 pub use info::{INFO_BYTES_MAX, Info};
 pub use invalid::{FREE_JSON, Invalid};
 pub use moment::Moment;
+pub use name::{FULL_NAME_CHARS_MAX, FullName, Name, Username};
 pub use number::{Amount, Figure, Seconds};
-pub use profile::{Avatar, FULL_NAME_CHARS_MAX, FullName, Username};
+pub use profile::Avatar;
 pub use schema::{Schema, SchemaKind, Value};
-pub use text::{Component, EventId, Message, Name, Reason, StackTrace, Text, Words};
+pub use text::{Component, EventId, Label, Message, Reason, StackTrace, Text, Words};
 
 pub(crate) use text::string;

@@ -17,11 +17,13 @@ macro_rules! without_relations {
     };
 }
 
+pub mod audit_logs;
 pub mod bots;
 pub mod dead_letters;
 pub mod exchange_bindings;
 pub mod holds;
 pub mod orders;
+pub mod sessions;
 pub mod sub_accounts;
 pub mod trading_logs;
 pub mod tradings;

@@ -171,8 +171,8 @@ impl Conflict {
             "sub_accounts_name_unique" => Self::SubAccountName,
             "exchange_bindings_name_unique" => Self::BindingName,
             "exchange_bindings_fingerprint_unique" => Self::ApiKey,
-            "users_email_unique" => Self::Email,
-            "users_username_unique" => Self::Username,
+            "users_email_unique" | "users_email_folded_unique" => Self::Email,
+            "users_username_unique" | "users_username_folded_unique" => Self::Username,
             _ => return None,
         })
     }

@@ -186,10 +186,11 @@ pub async fn is_used(connection: &mut PgConnection, id: BindingId) -> Result<boo
     by_id::scalar(connection, id.0, SQL).await
 }
 
-/// Marks a locked binding as deleted and destroys its credentials; the row stays for the tradings of the past.
+/// Marks a locked binding as deleted and destroys its credentials and its free JSON; the row stays for the tradings of the
+/// past.
 pub async fn delete(connection: &mut PgConnection, id: BindingId) -> Result<()> {
     const SQL: &str = "UPDATE exchange_bindings SET status = 'deleted', api_key_encrypted = NULL, \
          api_secret_encrypted = NULL, passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, \
-         fingerprint = NULL, updated_at = clock_timestamp() WHERE id = $1";
+         fingerprint = NULL, info = '{}', updated_at = clock_timestamp() WHERE id = $1";
     by_id::execute(connection, id.0, SQL).await
 }

@@ -31,6 +31,8 @@ pub struct PendingLogin {
     pub redirect_uri: String,
     /// Hash of a secret that the browser stores, if it sent one.
     pub login_challenge: Option<String>,
+    /// Whether the refresh tokens of the session rotate.
+    pub rotates: bool,
 }
 
 /// Stores a login for ten minutes, and removes some expired ones.
@@ -44,8 +46,8 @@ pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Resul
     .await?;
 
     sqlx::query(
-        "INSERT INTO oauth_states (state, provider, pkce_verifier, nonce, redirect_uri, login_challenge, expires_at) \
-         VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(mins => $7))",
+        "INSERT INTO oauth_states (state, provider, pkce_verifier, nonce, redirect_uri, login_challenge, rotates, expires_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, now() + make_interval(mins => $8))",
     )
     .bind(&login.state)
     .bind(login.provider.as_str())
@@ -53,6 +55,7 @@ pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Resul
     .bind(&login.nonce)
     .bind(&login.redirect_uri)
     .bind(&login.login_challenge)
+    .bind(login.rotates)
     .bind(LOGIN_MINUTES)
     .execute(connection)
     .await?;
@@ -63,7 +66,7 @@ pub async fn begin(connection: &mut PgConnection, login: &PendingLogin) -> Resul
 pub async fn take(connection: &mut PgConnection, state: &str) -> Result<Option<PendingLogin>> {
     Ok(sqlx::query_as(
         "DELETE FROM oauth_states WHERE state = $1 AND expires_at > now() \
-         RETURNING state, provider, pkce_verifier, nonce, redirect_uri, login_challenge",
+         RETURNING state, provider, pkce_verifier, nonce, redirect_uri, login_challenge, rotates",
     )
     .bind(state)
     .fetch_optional(connection)

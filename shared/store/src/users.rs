@@ -8,7 +8,7 @@ use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
 use tiris_domain::ids::{UserId, new_id};
 use tiris_domain::states::{Role, State, UserStatus};
-use tiris_domain::value::{Avatar, FULL_NAME_CHARS_MAX, FullName, Info, Username};
+use tiris_domain::value::{Avatar, FullName, Info, Username};
 use uuid::Uuid;
 
 /// Longest username that is derived from another name, in characters.
@@ -38,12 +38,12 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
     for username in usernames(new.wanted, id) {
         let inserted = sqlx::query(
             "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role) \
-             VALUES ($1, $2, $3, $4, CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6) \
-             ON CONFLICT (username) WHERE status <> 'deleted' DO NOTHING",
+             VALUES ($1, $2, $3, normalize($4, NFC), CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6) \
+             ON CONFLICT (folded_name(username)) WHERE status <> 'deleted' AND NOT username_shared DO NOTHING",
         )
         .bind(id.0)
         .bind(username)
-        .bind(plain(new.full_name, FULL_NAME_CHARS_MAX))
+        .bind(FullName::cleaned(new.full_name))
         .bind(new.email)
         .bind(new.avatar)
         .bind(new.role.as_str())
@@ -60,7 +60,7 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
 /// Returns candidates for the username, best first: the wanted one, then with a part of the id, then with the whole id, which
 /// no other user can have.
 fn usernames(wanted: &str, id: UserId) -> [String; 3] {
-    let wanted = match plain(wanted, DERIVED_USERNAME_CHARS_MAX) {
+    let wanted = match Username::cleaned(wanted, DERIVED_USERNAME_CHARS_MAX) {
         empty if empty.is_empty() => "user".to_owned(),
         wanted => wanted,
     };
@@ -70,16 +70,9 @@ fn usernames(wanted: &str, id: UserId) -> [String; 3] {
     [wanted, short, long]
 }
 
-/// Returns a foreign name without control characters and surrounding spaces, shortened to `max` characters.
-fn plain(name: &str, max: usize) -> String {
-    let printable: String = name.chars().filter(|char| !char.is_control()).collect();
-    let short: String = printable.trim().chars().take(max).collect();
-    short.trim_end().to_owned()
-}
-
 macro_rules! columns {
     () => {
-        "id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, created_at, updated_at"
+        "id, username, full_name, email, email_verified_at, avatar, role, status, settings, info, username_shared, email_shared, created_at, updated_at"
     };
 }
 macro_rules! select {
@@ -122,13 +115,14 @@ pub struct LockedUser {
     pub status: UserStatus,
 }
 
-/// Locks the user with an e-mail address until the transaction ends, unless deleted.
+/// Locks the user with an e-mail address until the transaction ends, unless deleted. Case and Unicode form do not count.
 pub async fn lock_by_email(
     connection: &mut PgConnection,
     email: &str,
 ) -> Result<Option<LockedUser>> {
     Ok(sqlx::query_as(
-        "SELECT id, status FROM users WHERE lower(email) = lower($1) AND status <> 'deleted' FOR NO KEY UPDATE",
+        "SELECT id, status FROM users WHERE folded_name(email) = folded_name($1) AND status <> 'deleted' \
+         AND NOT email_shared FOR NO KEY UPDATE",
     )
     .bind(email)
     .fetch_optional(connection)
@@ -197,7 +191,8 @@ pub async fn change(
     changes: &Changes,
 ) -> Result<Option<Model>> {
     Ok(sqlx::query_as(concat!(
-        "UPDATE users SET username = coalesce($2, username), full_name = coalesce($3, full_name), \
+        "UPDATE users SET username = coalesce($2, username), \
+         username_shared = username_shared AND coalesce($2 = username, true), full_name = coalesce($3, full_name), \
          avatar = nullif(coalesce($4, avatar), ''), settings = coalesce($5, settings), \
          info = coalesce($6, info), updated_at = now() WHERE id = $1 AND status = 'active' \
          AND (username, full_name, avatar, settings::text, info::text) IS DISTINCT FROM \
@@ -215,13 +210,19 @@ pub async fn change(
     .await?)
 }
 
-/// Deletes identities, credentials at exchanges and stored responses of a user. The books stay; the caller revokes the
-/// sessions.
-pub async fn destroy_credentials(connection: &mut PgConnection, id: UserId) -> Result<()> {
+/// Erases all personal data of a deleted user but the id, by which the books name their owner: the profile, identities,
+/// credentials at exchanges, stored responses, addresses and user agents of sessions. The caller revokes the sessions.
+pub async fn erase(connection: &mut PgConnection, id: UserId) -> Result<()> {
     for statement in [
         "DELETE FROM oauth_identities WHERE user_id = $1",
         "DELETE FROM idempotency_keys WHERE user_id = $1",
-        "UPDATE exchange_bindings SET api_key_encrypted = NULL, api_secret_encrypted = NULL, \
+        // Responses to admins hold the profile.
+        "DELETE FROM idempotency_keys k USING users u WHERE u.id = $1 AND position(u.id::text IN k.path) > 0 \
+         AND k.user_id IN (SELECT id FROM users WHERE role = 'admin')",
+        "UPDATE users SET username = 'deleted-' || id, full_name = '', email = NULL, email_verified_at = NULL, \
+         avatar = NULL, settings = '{}', info = '{}', updated_at = now() WHERE id = $1",
+        "UPDATE sessions SET user_agent = NULL, ip = NULL, info = '{}', updated_at = now() WHERE user_id = $1",
+        "UPDATE exchange_bindings SET name = 'deleted-' || id, info = '{}', api_key_encrypted = NULL, api_secret_encrypted = NULL, \
          passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
          status = 'deleted', updated_at = now() WHERE user_id = $1",
     ] {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 /// Rows per query.
 const PAGE: i64 = 100;
 /// Maximum number of unreadable rows that are listed.
-const NAMED_MAX: usize = 20;
+pub(super) const NAMED_MAX: usize = 20;
 
 /// A table with columns of ciphertexts.
 struct Table {

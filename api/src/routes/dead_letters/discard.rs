@@ -51,7 +51,7 @@ impl DiscardDeadLetter {
                 after: Some(json!({"reason": reason})),
                 ..action("dead_letter.discard", "dead_letter", id.0)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The dead letter is discarded."))
                 .await
         });
@@ -97,7 +97,7 @@ impl DiscardDeadLetters {
                     "discarded": discarded,
                 })),
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Discarded { discarded, left }).await
         });
         Ok(reply.await?)

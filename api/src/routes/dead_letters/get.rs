@@ -31,6 +31,9 @@ impl GetDeadLetter {
             .map_err(Error::from)?;
 
         let row = row.ok_or(Error::NotFound("dead letter"))?;
+        if row.user_id != Some(caller.user().0) {
+            caller.record_read(&state).await?;
+        }
         let letter = DeadLetter::from_row(row, caller.is_admin())?;
         Ok(Reply::list(letter, answer))
     }

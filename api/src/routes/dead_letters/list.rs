@@ -77,6 +77,9 @@ impl ListDeadLetters {
                 ("start_date", start_date.0),
                 ("end_date", end_date.0),
             )?);
+        if caller.is_admin() && user_id.0 != Some(caller.user().0) {
+            caller.record_read(&state).await?;
+        }
         let list = List {
             rows,
             columns: ORDER,

@@ -60,6 +60,7 @@ impl ReplayDeadLetter {
         let options = ReplayOptions {
             accept_user: body.0.accept_user.map(|user| user.0.0),
             by: actor(&caller),
+            recorded_as: None,
         };
         if options.accept_user.is_some() && !caller.is_admin() {
             return Err(Error::AccessDenied("only an admin accepts another user's event").into());
@@ -70,15 +71,11 @@ impl ReplayDeadLetter {
         }
 
         let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
-            // Before the replay, which ends with the check of its time.
-            let action = Action {
-                after: Some(json!({"accept_user": options.accept_user})),
-                ..action("dead_letter.replay", "dead_letter", id.0)
-            };
-            audit::record(&mut tx, caller.actor(), &action).await?;
-
             let replay = dead_letters::replay(&mut tx, id.0, &options, rand::random()).await?;
             tx.add_drift(&replay.drift);
+
+            let action = replay.action(&options);
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(ReplayEffect::new(replay, false)).await
         });
         Ok(reply.await?)
@@ -107,6 +104,7 @@ impl ReplayDeadLetters {
         let options = ReplayOptions {
             accept_user: None,
             by: actor(&caller),
+            recorded_as: Some(caller.actor().clone()),
         };
         if body.0.dry_run == Some(true) {
             let _place = state.streams.replays.take(user)?;

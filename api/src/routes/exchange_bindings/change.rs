@@ -39,10 +39,9 @@ pub(super) fn binding_action(name: &str, id: BindingId) -> Action<'_> {
     action(name, "exchange_binding", id)
 }
 
-/// Returns a binding in the audit trail.
+/// Returns a binding in the audit trail, which outlives the binding and its name.
 pub(super) fn summary(row: &Model) -> Value {
     json!({
-        "name": row.name,
         "exchange_type": row.exchange_type,
         "masked_api_key": row.masked_api_key,
     })

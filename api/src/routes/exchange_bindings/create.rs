@@ -3,6 +3,7 @@
 use super::change::{binding_action, summary};
 use super::credentials::Credentials;
 use super::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
+use super::in_info;
 use super::object::ExchangeBinding;
 use super::verification;
 use crate::http::secret::Secret;
@@ -10,7 +11,6 @@ use crate::routes::prelude::*;
 use sqlx::PgConnection;
 use tiris_domain::states::ExchangeType;
 use tiris_runtime::crypto::Secrets;
-use tiris_store::audit::Actor;
 use tiris_store::entity::exchange_bindings::Model;
 use tiris_store::exchange_bindings::{self, NewBinding};
 use tiris_store::users;
@@ -38,7 +38,7 @@ struct BindingRequest {
     api_secret: Option<Field<ApiSecret>>,
     /// Passphrase of the API key, 1 to 256 characters, if the exchange issues one
     passphrase: Option<Field<Passphrase>>,
-    /// Free JSON, at most 16 KiB; never put credentials here
+    /// Free JSON, at most 16 KiB; credentials in it (`api_key`, `api_secret`, `passphrase`) are stored as such, encrypted
     info: Option<Field<Info>>,
 }
 
@@ -66,12 +66,11 @@ pub(in crate::routes) struct PrivateBinding<'a> {
 }
 
 impl PrivateBinding<'_> {
-    /// Inserts the binding with its credentials encrypted, and its entry in the audit trail. The user must be locked.
+    /// Inserts the binding with its credentials encrypted. The user must be locked, and [`created`] be recorded.
     pub(in crate::routes) async fn insert(
         &self,
         connection: &mut PgConnection,
         secrets: &Secrets,
-        actor: &Actor,
     ) -> Result<Model> {
         let seal = |credentials: &Credentials| {
             credentials.seal(secrets, self.id, self.user, self.exchange_type)
@@ -84,14 +83,15 @@ impl PrivateBinding<'_> {
             credentials: self.credentials.map(seal).transpose()?.unwrap_or_default(),
             info: self.info,
         };
-        let row = exchange_bindings::insert(connection, new).await?;
+        exchange_bindings::insert(connection, new).await
+    }
+}
 
-        let action = Action {
-            after: Some(summary(&row)),
-            ..binding_action("exchange_binding.create", self.id)
-        };
-        audit::record(connection, actor, &action).await?;
-        Ok(row)
+/// Returns the entry of a new binding in the audit trail.
+pub(in crate::routes) fn created(row: &Model) -> Action<'static> {
+    Action {
+        after: Some(summary(row)),
+        ..binding_action("exchange_binding.create", BindingId(row.id))
     }
 }
 
@@ -113,23 +113,25 @@ impl CreateExchangeBinding {
         let user = caller.user();
         let id = BindingId(new_id());
         let wanted = body.0;
-        let given = GivenCredentials::new(wanted.api_key, wanted.api_secret, wanted.passphrase);
+        let mut info = wanted.info.unwrap_or_default().0;
+        let given = GivenCredentials::new(wanted.api_key, wanted.api_secret, wanted.passphrase)
+            .or(in_info::take(&mut info)?);
         let credentials = given.complete(wanted.exchange_type.0)?;
-        let info = wanted.info.unwrap_or_default();
         let new = PrivateBinding {
             id,
             user,
             name: &wanted.name.0,
             exchange_type: wanted.exchange_type.0,
             credentials: credentials.as_ref(),
-            info: &info.0,
+            info: &info,
         };
 
         let reply = idempotency.run(&state, user, async |mut tx: Tx| {
             users::lock_active(&mut tx, user).await?;
             let bindings = state.quotas.bindings;
             Quota::Bindings.check(&mut tx, user, 1, bindings).await?;
-            let row = new.insert(&mut tx, &state.secrets, caller.actor()).await?;
+            let row = new.insert(&mut tx, &state.secrets).await?;
+            let tx = tx.audited(caller.actor(), &created(&row)).await?;
             tx.finish(ExchangeBinding::try_from(row)?).await
         });
         let reply = reply.await?;

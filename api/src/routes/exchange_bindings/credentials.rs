@@ -1,5 +1,6 @@
 //! Encryption and decryption of a binding's credentials, each for its own row and column.
 
+use super::in_info;
 use secrecy::{ExposeSecret, SecretString};
 use tiris_domain::ids::{BindingId, UserId};
 use tiris_domain::states::ExchangeType;
@@ -91,7 +92,9 @@ impl StoredCredentials<'_> {
 
     pub(super) fn passphrase(self) -> Result<Option<SecretString>, CryptoError> {
         let sealed = self.row.passphrase_encrypted.as_ref();
-        self.open(SecretColumn::PASSPHRASE, sealed)
+        let opened = self.open(SecretColumn::PASSPHRASE, sealed)?;
+        // A row of an earlier version.
+        Ok(opened.or_else(|| in_info::passphrase(&self.row.info)))
     }
 
     fn open(

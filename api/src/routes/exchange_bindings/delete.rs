@@ -19,7 +19,7 @@ operation!(DeleteExchangeBinding: User, General, [
 impl DeleteExchangeBinding {
     /// Delete an exchange binding
     ///
-    /// Destroys the stored credentials. A binding that a trading uses cannot be deleted. Only admins delete public
+    /// Destroys the stored credentials and `info`. A binding that a trading uses cannot be deleted. Only admins delete public
     /// bindings.
     #[oai(
         path = "/:id",
@@ -46,7 +46,7 @@ impl DeleteExchangeBinding {
                 before: Some(summary(&row)),
                 ..binding_action("exchange_binding.delete", id)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The exchange binding is deleted."))
                 .await
         });

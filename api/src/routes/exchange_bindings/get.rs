@@ -2,10 +2,11 @@
 
 use super::change::binding_action;
 use super::credentials::Credentials;
+use super::in_info;
 use super::object::ExchangeBinding;
 use crate::http::secret::ClearSecret;
 use crate::routes::prelude::*;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tiris_store::exchange_bindings;
 
 operation!(GetExchangeBinding: User, Credentials, [INVALID, NOT_FOUND]);
@@ -36,7 +37,8 @@ impl GetExchangeBinding {
     /// Get an exchange binding with its credentials
     ///
     /// The owner gets the credentials in clear text; each such response is recorded in the audit trail and sent with
-    /// `Cache-Control: no-store`. Public bindings have no credentials.
+    /// `Cache-Control: no-store`. Public bindings have no credentials. The passphrase stands in `info.passphrase` as well, for
+    /// clients that send it there.
     #[oai(path = "/:id", method = "get", operation_id = "getExchangeBinding")]
     async fn get(
         &self,
@@ -62,8 +64,20 @@ impl GetExchangeBinding {
             let secret = credentials.as_ref().and_then(secret);
             secret.cloned().map(ClearSecret).map(Field)
         };
+        let mut binding = ExchangeBinding::try_from(row)?;
+        let passphrase = credentials
+            .as_ref()
+            .and_then(|given| given.passphrase.as_ref());
+        if let Some(passphrase) = passphrase {
+            let shown = passphrase.expose_secret().into();
+            binding
+                .info
+                .0
+                .0
+                .insert(in_info::PASSPHRASE.to_owned(), shown);
+        }
         Ok(Reply::done(RevealedBinding {
-            binding: ExchangeBinding::try_from(row)?,
+            binding,
             credentials_readable,
             api_key: clear(|credentials| Some(&credentials.api_key)),
             api_secret: clear(|credentials| Some(&credentials.api_secret)),

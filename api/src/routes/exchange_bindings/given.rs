@@ -3,7 +3,7 @@
 use super::credentials::{Credentials, StoredCredentials};
 use crate::http::secret::{Secret, SecretRule};
 use crate::routes::prelude::*;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use tiris_domain::states::ExchangeType;
 use tiris_runtime::crypto::CryptoError;
 
@@ -70,6 +70,32 @@ impl GivenCredentials {
             api_key: api_key.map(|given| given.0.into_inner()),
             api_secret: api_secret.map(|given| given.0.into_inner()),
             passphrase: passphrase.map(|given| given.0.into_inner()),
+        }
+    }
+
+    /// Fills what is not given with credentials of the free JSON.
+    pub(super) fn or(self, in_info: Self) -> Self {
+        Self {
+            api_key: self.api_key.or(in_info.api_key),
+            api_secret: self.api_secret.or(in_info.api_secret),
+            passphrase: self.passphrase.or(in_info.passphrase),
+        }
+    }
+
+    /// Drops those that are stored already: a client that sends the free JSON back changes nothing.
+    pub(super) fn other_than(self, stored: StoredCredentials<'_>) -> Self {
+        let is_other = |given: &SecretString, stored: Result<Option<SecretString>, CryptoError>| {
+            let stored = stored.ok().flatten();
+            stored.is_none_or(|stored| stored.expose_secret() != given.expose_secret())
+        };
+        let api_key = |given: &SecretString| is_other(given, stored.api_key());
+        let api_secret = |given: &SecretString| is_other(given, stored.api_secret());
+        let passphrase = |given: &SecretString| is_other(given, stored.passphrase());
+
+        Self {
+            api_key: self.api_key.filter(api_key),
+            api_secret: self.api_secret.filter(api_secret),
+            passphrase: self.passphrase.filter(passphrase),
         }
     }
 

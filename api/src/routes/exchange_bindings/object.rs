@@ -1,5 +1,6 @@
 //! The exchange binding in responses.
 
+use super::in_info;
 use crate::routes::prelude::*;
 use tiris_domain::states::{BindingKind, BindingStatus, ExchangeType};
 use tiris_store::entity::exchange_bindings::Model;
@@ -31,8 +32,8 @@ pub(super) struct ExchangeBinding {
     /// When the exchange last accepted or refused the credentials
     #[oai(nullable)]
     last_verified_at: Option<DateTime<Utc>>,
-    /// Free JSON of the owner
-    info: Field<Info>,
+    /// Free JSON of the owner, without credentials
+    pub(super) info: Field<Info>,
     /// When it was created
     created_at: DateTime<Utc>,
     /// When it was last changed
@@ -57,10 +58,13 @@ impl TryFrom<Model> for ExchangeBinding {
     type Error = Error;
 
     fn try_from(mut row: Model) -> Result<Self> {
+        let mut info = Info::from_column(std::mem::take(&mut row.info));
+        in_info::remove(&mut info);
+
         Ok(Self {
             masked_api_key: row.masked_api_key.take(),
             last_verified_at: row.last_verified_at,
-            info: Field(Info::from_column(std::mem::take(&mut row.info))),
+            info: Field(info),
             created_at: row.created_at,
             updated_at: row.updated_at,
             summary: BindingSummary::try_from(row)?,

@@ -3,10 +3,12 @@
 use super::change::{self, BINDING_EXISTS, FORBIDDEN_BINDING, binding_action, summary};
 use super::credentials::{Credentials, StoredCredentials};
 use super::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
+use super::in_info;
 use super::object::ExchangeBinding;
 use super::verification;
 use crate::routes::prelude::*;
 use sqlx::PgConnection;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tiris_domain::states::ExchangeType;
 use tiris_runtime::crypto::Secrets;
 use tiris_store::entity::exchange_bindings::Model;
@@ -33,7 +35,8 @@ struct BindingChange {
     api_secret: Option<Field<ApiSecret>>,
     /// New passphrase, 1 to 256 characters
     passphrase: Option<Field<Passphrase>>,
-    /// Free JSON that replaces the current one, at most 16 KiB
+    /// Free JSON that replaces the current one, at most 16 KiB; credentials in it (`api_key`, `api_secret`, `passphrase`) are
+    /// stored as such, encrypted, and stay when it has none
     info: Option<Field<Info>>,
 }
 
@@ -51,6 +54,7 @@ impl Example for BindingChange {
 }
 
 /// A change of exchange or credentials; fields that are `None` stay as they are.
+#[derive(Clone)]
 struct CredentialsChange {
     exchange_type: Option<ExchangeType>,
     given: GivenCredentials,
@@ -60,6 +64,18 @@ impl CredentialsChange {
     /// Returns whether anything changes, so that an earlier verification no longer holds.
     fn is_any(&self) -> bool {
         self.exchange_type.is_some() || self.given.any().is_some()
+    }
+
+    /// Adds credentials of the free JSON as far as they differ from the stored ones.
+    fn with(&self, in_info: GivenCredentials, secrets: &Secrets, row: &Model) -> Self {
+        let in_info = match row.user_id.map(UserId) {
+            Some(user) => in_info.other_than(StoredCredentials { secrets, row, user }),
+            None => in_info,
+        };
+        Self {
+            exchange_type: self.exchange_type,
+            given: self.given.clone().or(in_info),
+        }
     }
 
     /// Replaces exchange and credentials of a locked binding.
@@ -124,7 +140,13 @@ impl UpdateExchangeBinding {
         let id = BindingId(id.0);
         let wanted = body.0;
         let name = wanted.name.as_ref().map(|name| &name.0);
-        let info = wanted.info.as_ref().map(|info| &info.0);
+        let mut info = wanted.info.map(|info| info.0);
+        let in_info = info
+            .as_mut()
+            .map(in_info::take)
+            .transpose()?
+            .unwrap_or_default();
+        let has_replaced = AtomicBool::new(false);
         let credentials = CredentialsChange {
             exchange_type: wanted.exchange_type.map(|exchange| exchange.0),
             given: GivenCredentials::new(wanted.api_key, wanted.api_secret, wanted.passphrase),
@@ -133,23 +155,32 @@ impl UpdateExchangeBinding {
         let user = caller.user();
         let work = async |mut tx: Tx| {
             let current = change::lock(&mut tx, &caller, id).await?;
-            if credentials.is_any() {
+            let credentials = credentials.with(in_info.clone(), &state.secrets, &current);
+            let was_in_clear = in_info::is_in(&current.info);
+            has_replaced.store(credentials.is_any() || was_in_clear, Ordering::Relaxed);
+            if credentials.is_any() || was_in_clear {
                 credentials
                     .replace(&mut tx, &state.secrets, &current)
                     .await?;
             }
-            let changed = exchange_bindings::update(&mut tx, id, name, info).await?;
+            let kept = was_in_clear.then(|| {
+                let mut kept = Info::from_column(current.info.clone());
+                in_info::remove(&mut kept);
+                kept
+            });
+            let new_info = info.as_ref().or(kept.as_ref());
+            let changed = exchange_bindings::update(&mut tx, id, name, new_info).await?;
             let changed = match changed {
                 Some(changed) => changed,
                 None if credentials.is_any() => change::lock(&mut tx, &caller, id).await?,
                 None => {
-                    return tx
-                        .finish_unchanged(ExchangeBinding::try_from(current)?)
-                        .await;
+                    let unchanged = ExchangeBinding::try_from(current)?;
+                    return tx.finish_unchanged(unchanged).await;
                 }
             };
 
             let mut after = summary(&changed);
+            after["renamed"] = json!(name.is_some());
             after["credentials_given"] = json!(credentials.given.any().is_some());
             after["info_given"] = json!(info.is_some());
             let action = Action {
@@ -157,7 +188,7 @@ impl UpdateExchangeBinding {
                 after: Some(after),
                 ..binding_action("exchange_binding.update", id)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
 
             tx.finish(ExchangeBinding::try_from(changed)?).await
         };
@@ -168,7 +199,7 @@ impl UpdateExchangeBinding {
         let reply = idempotency.run_or_reread(&state, user, work, reread);
         let reply = reply.await?;
 
-        if !credentials.is_any() {
+        if !has_replaced.into_inner() {
             return Ok(reply);
         }
         Ok(verification::verified(&state, &caller, &idempotency, id, reply).await?)

@@ -10,7 +10,6 @@ use crate::http::transaction::Tx;
 use crate::routes::prelude::*;
 use sqlx::PgConnection;
 use tiris_domain::states::BindingStatus;
-use tiris_store::audit::Actor;
 use tiris_store::entity::exchange_bindings::Model;
 use tiris_store::exchange_bindings;
 
@@ -75,12 +74,15 @@ pub(super) async fn verify<P>(
         let (row, verdict) = call_exchange(state, caller, id).await?;
 
         let reply = idempotency.run(state, caller.user(), async |mut tx: Tx| {
-            let stored = store(&mut tx, caller.actor(), &row, Some(&verdict)).await?;
+            let stored = store(&mut tx, &row, Some(&verdict)).await?;
             // The verdict is about the version that was read.
-            let stored = stored.ok_or_else(|| Error::Unavailable {
-                what: "the verification",
-                source: "the binding changed during its verification".into(),
-            })?;
+            let Some((stored, action)) = stored else {
+                return Err(Error::Unavailable {
+                    what: "the verification",
+                    source: "the binding changed during its verification".into(),
+                });
+            };
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(VerifiedBinding::new(stored, &verdict)?).await
         });
         match reply.await {
@@ -160,7 +162,10 @@ async fn call_exchange<P>(
         Err(unsupported @ ExchangeError::Unsupported(_)) => Err(unsupported.into()),
         Err(error) => {
             let stored = Tx::run(state, caller.user(), async |mut tx: Tx| {
-                store(&mut tx, caller.actor(), &row, None).await?;
+                let tx = match store(&mut tx, &row, None).await? {
+                    Some((_, action)) => tx.audited(caller.actor(), &action).await?,
+                    None => tx.unchanged(),
+                };
                 tx.commit().await
             });
             stored.await?;
@@ -169,14 +174,13 @@ async fn call_exchange<P>(
     }
 }
 
-/// Stores the result of a verification of `row` and its audit entry; without a verdict the binding becomes unverified.
-/// Returns `None` if the binding has changed since it was read.
+/// Stores the result of a verification of `row`, and returns the binding and the entry for the audit trail; without a
+/// verdict the binding becomes unverified. Returns `None` if the binding has changed since it was read.
 async fn store(
     connection: &mut PgConnection,
-    actor: &Actor,
     row: &Model,
     verdict: Option<&Verdict>,
-) -> Result<Option<Model>> {
+) -> Result<Option<(Model, Action<'static>)>> {
     let (status, code) = match verdict {
         None => (BindingStatus::Unverified, None),
         Some(Verdict::Valid) => (BindingStatus::Valid, None),
@@ -191,6 +195,5 @@ async fn store(
         after: Some(json!({"status": status, "code": code})),
         ..binding_action("exchange_binding.verify", BindingId(row.id))
     };
-    audit::record(connection, actor, &action).await?;
-    Ok(Some(stored))
+    Ok(Some((stored, action)))
 }

@@ -97,7 +97,7 @@ impl ReplayEvents {
                 after: Some(after),
                 ..action("events.replay", "replay", job.id)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(ReplayJob::try_from(job)?).await
         });
         Ok(reply.await?)

@@ -2,11 +2,11 @@
 
 use crate::routes::prelude::*;
 use sqlx::PgConnection;
+use std::sync::OnceLock;
 use tiris_domain::states::{Role, UserStatus};
 use tiris_store::audit::Actor;
 use tiris_store::error::SignInProblem;
 use tiris_store::oauth::{self, Identity};
-use tiris_store::sessions;
 use tiris_store::users::{self, LockedUser, NewUser};
 
 /// Longest stored e-mail address and picture URL, in bytes.
@@ -17,6 +17,8 @@ const URL_BYTES_MAX: usize = 2_048;
 pub(super) struct Arrival<'a> {
     pub(super) identity: Identity,
     pub(super) actor: &'a Actor,
+    /// Set once the user is known, also when the sign-in is refused.
+    pub(super) known: &'a OnceLock<UserId>,
 }
 
 /// The user of an identity that signs in.
@@ -33,6 +35,7 @@ impl Arrival<'_> {
         let Some(user) = oauth::find(connection, &self.identity).await? else {
             return self.first_time(connection).await;
         };
+        self.known.get_or_init(|| user);
 
         let row = users::lock(connection, user).await?.ok_or_else(|| {
             Error::sign_in(
@@ -47,16 +50,8 @@ impl Arrival<'_> {
         })
     }
 
-    /// Begins a session whose refresh token has the hash `refresh`, with its entry in the audit trail.
-    pub(super) async fn begin_session(
-        &self,
-        connection: &mut PgConnection,
-        user: ArrivedUser,
-        refresh: &[u8],
-    ) -> Result<Uuid> {
-        let agent = self.actor.agent.as_deref();
-        let session = sessions::begin(connection, user.id, Some(refresh), agent).await?;
-
+    /// Returns the entry of a new session in the audit trail, and its actor.
+    pub(super) fn begun(&self, user: ArrivedUser, session: Uuid) -> (Actor, Action<'static>) {
         let after = json!({"provider": self.identity.provider, "new_user": user.is_new});
         let action = Action {
             after: Some(after),
@@ -67,8 +62,7 @@ impl Arrival<'_> {
             session: Some(session),
             ..self.actor.clone()
         };
-        audit::record(connection, &actor, &action).await?;
-        Ok(session)
+        (actor, action)
     }
 
     /// Links the identity to the user with its e-mail address, or to a new user.
@@ -79,7 +73,7 @@ impl Arrival<'_> {
         };
 
         let user = match same_address {
-            Some(user) => self.known(connection, user).await?,
+            Some(user) => self.vouched(connection, user).await?,
             None => ArrivedUser {
                 id: self.insert(connection).await?,
                 is_new: true,
@@ -93,7 +87,12 @@ impl Arrival<'_> {
     }
 
     /// Checks that the identity may use the account with its e-mail address.
-    async fn known(&self, connection: &mut PgConnection, user: LockedUser) -> Result<ArrivedUser> {
+    async fn vouched(
+        &self,
+        connection: &mut PgConnection,
+        user: LockedUser,
+    ) -> Result<ArrivedUser> {
+        self.known.get_or_init(|| user.id);
         // An unverified address proves nothing, and a provider may have reassigned a verified one to another person.
         let vouched = self.identity.email_verified
             && !oauth::is_linked(connection, user.id, self.identity.provider).await?;

@@ -3,15 +3,20 @@
 use super::arrival::Arrival;
 use super::provider::NamedProvider;
 use super::tokens::{SignedIn, Tokens};
+use crate::auth::rotating::RotatingToken;
 use crate::auth::{anonymous, secret};
 use crate::http::problem::code_of;
 use crate::routes::prelude::*;
 use crate::routes::users::object::User;
 use poem::Request;
+use secrecy::SecretString;
+use sqlx::PgConnection;
+use std::sync::OnceLock;
 use tiris_domain::states::IdentityProvider;
 use tiris_store::audit::Actor;
 use tiris_store::error::SignInProblem;
 use tiris_store::oauth::{self, PendingLogin};
+use tiris_store::sessions::{self, NewSession, Renewal};
 use tiris_store::users;
 
 operation!(LoginCallback: Public, Auth, [
@@ -83,7 +88,8 @@ impl LoginCallback {
         let actor = anonymous(request);
         let provider = body.0.provider.0.known()?;
 
-        let signed_in = sign_in(&state, &actor, provider, body.0).await;
+        let known = OnceLock::new();
+        let signed_in = sign_in(&state, &actor, &known, provider, body.0).await;
 
         let outcome = match &signed_in {
             Ok(_) => "signed_in",
@@ -92,6 +98,10 @@ impl LoginCallback {
         metrics::counter!("api_sign_ins_total", "provider" => provider.as_str(), "outcome" => outcome)
             .increment(1);
         if let Err(error) = &signed_in {
+            let actor = Actor {
+                user: known.get().copied(),
+                ..actor
+            };
             record_refusal(&state, &actor, provider, error).await;
         }
         Ok(signed_in?)
@@ -102,6 +112,7 @@ impl LoginCallback {
 async fn sign_in(
     state: &State,
     actor: &Actor,
+    known: &OnceLock<UserId>,
     provider: IdentityProvider,
     callback: Callback,
 ) -> Result<Reply<SignedIn>> {
@@ -110,17 +121,17 @@ async fn sign_in(
     let arrival = Arrival {
         identity: state.providers.identify(provider, code, &login).await?,
         actor,
+        known,
     };
-    let refresh = secret::make();
 
     Tx::run_public(state, async |mut tx: Tx| {
         let user = arrival.user(&mut tx).await?;
-        let session = arrival
-            .begin_session(&mut tx, user, &secret::hash(&refresh))
-            .await?;
+        let (session, refresh) = begin(&mut tx, state, actor, user.id, login.rotates).await?;
         let row = users::get(&mut *tx, user.id).await?;
         let access = state.sessions.issue(user.id, session)?;
 
+        let (actor, action) = arrival.begun(user, session);
+        let tx = tx.audited(&actor, &action).await?;
         tx.finish(SignedIn {
             tokens: Tokens::new(&access, &refresh),
             user: User::try_from(row)?,
@@ -128,6 +139,40 @@ async fn sign_in(
         .await
     })
     .await
+}
+
+/// Begins a session, and returns it with its refresh token.
+async fn begin(
+    connection: &mut PgConnection,
+    state: &State,
+    actor: &Actor,
+    user: UserId,
+    rotates: bool,
+) -> Result<(Uuid, SecretString)> {
+    let fixed = secret::make();
+    let hash = secret::hash(&fixed);
+    let new = NewSession {
+        user,
+        renewal: if rotates {
+            Renewal::Rotating
+        } else {
+            Renewal::Fixed(&hash)
+        },
+        agent: actor.agent.as_deref(),
+        ip: actor.ip.as_deref(),
+    };
+    let session = sessions::begin(connection, new).await?;
+
+    let first = RotatingToken {
+        session,
+        generation: 0,
+    };
+    let refresh = if rotates {
+        first.seal(&state.secrets.fingerprints)
+    } else {
+        fixed
+    };
+    Ok((session, refresh))
 }
 
 /// Takes the login that the callback completes. A refused callback uses it up too, so that it cannot be tried twice.

@@ -30,6 +30,9 @@ struct LoginRequest {
     /// SHA-256 of a random secret that the browser keeps, in base64url without padding; the callback must send the secret
     /// as `login_verifier`
     login_challenge: Option<Field<Challenge>>,
+    /// Whether each refresh returns a new refresh token and uses up the old one, by default false; recommended for clients
+    /// that store the new one each time
+    rotate: Option<bool>,
 }
 
 impl Example for LoginRequest {
@@ -39,6 +42,7 @@ impl Example for LoginRequest {
             provider: Field(IdentityProvider::Google.into()),
             redirect_uri: Field(Text::from_static("https://tiris.ai/auth/callback")),
             login_challenge: Some(Field(challenge)),
+            rotate: None,
         }
     }
 }
@@ -85,6 +89,7 @@ impl Login {
             nonce: departure.nonce,
             redirect_uri,
             login_challenge: wanted.login_challenge.map(|given| given.0.into_string()),
+            rotates: wanted.rotate.unwrap_or(false),
         };
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         oauth::begin(&mut connection, &login).await?;

@@ -17,10 +17,12 @@ impl Logout {
 
         let reply = Tx::run(&state, caller.user(), async |mut tx: Tx| {
             // A concurrent request may have ended the session already.
-            if sessions::revoke(&mut tx, session).await? {
+            let tx = if sessions::revoke(&mut tx, session).await? {
                 let action = action("session.end", "session", session);
-                audit::record(&mut tx, caller.actor(), &action).await?;
-            }
+                tx.audited(caller.actor(), &action).await?
+            } else {
+                tx.unchanged()
+            };
             tx.finish(Message::new("You are signed out.")).await
         });
         let reply = reply.await?;

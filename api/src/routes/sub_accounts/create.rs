@@ -84,11 +84,22 @@ impl CreateSubAccount {
             // The lock keeps the trading from being deleted before the account belongs to it.
             tradings::share(&mut tx, user, new.trading).await?;
             sub_accounts::insert(&mut tx, &new).await?;
-            if let Some(entry) = &deposit {
-                tx.book_one(entry).await?;
-            }
+            let booked = match &deposit {
+                Some(entry) => Some(tx.book_one(entry).await?.applied),
+                None => None,
+            };
 
             let created = sub_accounts::get(&mut *tx, user, id).await?;
+            let after = json!({
+                "trading_id": new.trading,
+                "name": new.name,
+                "symbol": new.symbol,
+            });
+            let action = Action {
+                after: Some(with_booked(after, &booked)),
+                ..action("sub_account.create", "sub_account", id)
+            };
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(SubAccount::try_from(created)?).await
         });
         Ok(reply.await?)

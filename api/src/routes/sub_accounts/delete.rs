@@ -43,7 +43,7 @@ impl DeleteSubAccount {
                 })),
                 ..action("sub_account.delete", "sub_account", id)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The sub-account is deleted.")).await
         });
         Ok(reply.await?)

@@ -111,14 +111,15 @@ impl MoneyMove {
         }
     }
 
-    /// Books the movement on an account of the user, in the account's own asset, and commits.
+    /// Books the movement on an account of the caller, in the account's own asset, and commits.
     async fn apply(
         &self,
         mut tx: Tx,
-        user: UserId,
+        caller: &Caller<MoveMoney>,
         id: AccountId,
         direction: Direction,
     ) -> Result<Reply<Moved>> {
+        let user = caller.user();
         let account = sub_accounts::get(&mut *tx, user, id).await?;
         let trading = TradingId(account.trading_id);
         let asset = column::asset(&account.symbol)?;
@@ -133,6 +134,19 @@ impl MoneyMove {
                 .ok_or_else(|| Error::internal("money moved without a transaction"))?,
             trading_log: log_of(&entry, &booked.applied, booked.timestamp),
         };
+
+        let name = match direction {
+            Direction::Credit => "sub_account.deposit",
+            Direction::Debit => "sub_account.withdraw",
+        };
+        let action = Action {
+            after: Some(with_booked(
+                json!({"trading_id": trading}),
+                [&booked.applied],
+            )),
+            ..action(name, "sub_account", id)
+        };
+        let tx = tx.audited(caller.actor(), &action).await?;
         tx.finish(moved).await
     }
 }
@@ -158,7 +172,7 @@ impl MoveMoney {
         let id = AccountId(id.0);
 
         let reply = idempotency.run(&state, user, async |tx: Tx| {
-            body.0.apply(tx, user, id, Direction::Credit).await
+            body.0.apply(tx, &caller, id, Direction::Credit).await
         });
         Ok(reply.await?)
     }
@@ -182,7 +196,7 @@ impl MoveMoney {
         let id = AccountId(id.0);
 
         let reply = idempotency.run(&state, user, async |tx: Tx| {
-            body.0.apply(tx, user, id, Direction::Debit).await
+            body.0.apply(tx, &caller, id, Direction::Debit).await
         });
         Ok(reply.await?)
     }

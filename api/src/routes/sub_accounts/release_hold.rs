@@ -64,7 +64,7 @@ impl ReleaseHold {
                 message: format!("hold of {held} {} released by its owner", account.symbol),
                 info: Map::new(),
             });
-            tx.book(&entries.collect::<Vec<_>>()).await?;
+            let booked = tx.book(&entries.collect::<Vec<_>>()).await?;
 
             let order = order.as_ref().map_or("", OrderId::as_str);
             let held = holds
@@ -73,9 +73,10 @@ impl ReleaseHold {
             let held = held.ok_or_else(|| Error::internal("holds exceed the range of money"))?;
             let action = Action {
                 before: Some(json!({"order_id": order, "amount": held.to_string()})),
+                after: Some(with_booked(json!({}), &booked)),
                 ..action("hold.release", "sub_account", id)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The hold is released.")).await
         });
         Ok(reply.await?)

@@ -58,12 +58,19 @@ impl UpdateSubAccount {
 
         let work = async |mut tx: Tx| {
             let current = sub_accounts::lock(&mut tx, user, id).await?;
+            let before = json!({"name": current.name});
             let current = SubAccount::try_from(current)?;
             seen.check(&current)?;
 
             let Some(changed) = sub_accounts::update(&mut tx, id, name, info).await? else {
                 return tx.finish_unchanged(current).await;
             };
+            let action = Action {
+                before: Some(before),
+                after: Some(json!({"name": changed.name, "info_given": info.is_some()})),
+                ..action("sub_account.update", "sub_account", id)
+            };
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(SubAccount::try_from(changed)?).await
         };
         let reread = async || SubAccount::try_from(sub_accounts::get(&state.pool, user, id).await?);

@@ -155,6 +155,13 @@ impl CreateTradingLog {
                 transaction_ids: booked.applied.postings.iter().map(|(id, _)| id.0).collect(),
                 sub_accounts: accounts.collect::<Result<_>>()?,
             };
+            let after = json!({"trading_id": entry.trading, "type": entry.log_type});
+            let log = booked.applied.log.0;
+            let action = Action {
+                after: Some(with_booked(after, [&booked.applied])),
+                ..action("trading_log.create", "trading_log", log)
+            };
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(recorded).await
         });
         Ok(reply.await?)

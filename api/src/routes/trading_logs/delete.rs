@@ -43,7 +43,7 @@ impl DeleteTradingLog {
                 before: Some(before),
                 ..action("trading_log.delete", "trading_log", id.0)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The trading log is deleted.")).await
         });
         Ok(reply.await?)

@@ -1,9 +1,9 @@
 //! `POST /v1/tradings`
 
 use super::new::TradingRequest;
-use super::object::Trading;
-use crate::routes::exchange_bindings::PrivateBinding;
+use super::object::{Trading, summary};
 use crate::routes::exchange_bindings::verification::after_change;
+use crate::routes::exchange_bindings::{PrivateBinding, created};
 use crate::routes::prelude::*;
 use tiris_store::tradings::{self, NewTrading};
 use tiris_store::{exchange_bindings, sub_accounts, users};
@@ -74,19 +74,28 @@ impl CreateTrading {
                 exchange_bindings::share(&mut tx, user, binding).await?;
             }
             if let Some(binding) = &private {
-                binding
-                    .insert(&mut tx, &state.secrets, caller.actor())
-                    .await?;
+                let row = binding.insert(&mut tx, &state.secrets).await?;
+                audit::record(&mut tx, caller.actor(), &created(&row)).await?;
             }
             let row = tradings::insert(&mut tx, &new).await?;
             for account in &accounts {
                 sub_accounts::insert(&mut tx, account).await?;
             }
-            if !deposits.is_empty() {
-                tx.book(&deposits).await?;
-            }
+            let booked = if deposits.is_empty() {
+                Vec::new()
+            } else {
+                tx.book(&deposits).await?
+            };
+
+            let mut after = summary(&row);
+            after["sub_account_ids"] = accounts.iter().map(|account| json!(account.id)).collect();
+            let action = Action {
+                after: Some(with_booked(after, &booked)),
+                ..action("trading.create", "trading", id)
+            };
 
             let trading = Trading::within(&mut tx, row).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(trading).await
         });
         let reply = reply.await?;

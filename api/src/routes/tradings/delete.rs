@@ -41,7 +41,7 @@ impl DeleteTrading {
                 before: Some(json!({"name": deleted.name, "type": deleted.kind})),
                 ..action("trading.delete", "trading", id)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.commit().await?;
             Ok(deleted)
         })
@@ -61,7 +61,7 @@ async fn purge(state: &State, id: TradingId) {
     for _ in 0..PIECES_MAX {
         let piece = Tx::run_public(state, async |mut tx: Tx| {
             let purged = tradings::purge_some(&mut tx, id, PURGED_AT_ONCE).await?;
-            tx.commit().await?;
+            tx.continued().commit().await?;
             Ok(purged)
         });
         match piece.await {

@@ -3,6 +3,7 @@
 use crate::routes::exchange_bindings::object::BindingSummary;
 use crate::routes::prelude::*;
 use sea_orm::{QuerySelect, QueryTrait};
+use serde_json::Value;
 use sqlx::PgConnection;
 use tiris_domain::states::{TradingStatus, TradingType};
 use tiris_store::entity::exchange_bindings;
@@ -103,6 +104,16 @@ impl Trading {
         let binding = tradings::binding_of(connection, &row).await?;
         Self::new(row, binding)
     }
+}
+
+/// Returns a trading in the audit trail.
+pub(super) fn summary(row: &Model) -> Value {
+    json!({
+        "name": row.name,
+        "type": row.r#type,
+        "status": row.status,
+        "exchange_binding_id": row.exchange_binding_id,
+    })
 }
 
 /// Returns the tradings of a user that are not deleted.

@@ -1,6 +1,6 @@
 //! `PUT /v1/tradings/{id}`
 
-use super::object::{LivingStatus, Trading};
+use super::object::{LivingStatus, Trading, summary};
 use crate::routes::prelude::*;
 use tiris_store::exchange_bindings;
 use tiris_store::tradings::{self, TradingUpdate};
@@ -72,6 +72,7 @@ impl UpdateTrading {
 
         let work = async |mut tx: Tx| {
             let current = tradings::lock(&mut tx, user, id).await?;
+            let before = summary(&current);
             let current = Trading::within(&mut tx, current).await?;
             seen.check(&current)?;
             if let Some(binding) = change.binding {
@@ -81,7 +82,15 @@ impl UpdateTrading {
             let Some(changed) = tradings::update(&mut tx, id, &change).await? else {
                 return tx.finish_unchanged(current).await;
             };
+            let mut after = summary(&changed);
+            after["info_given"] = json!(change.info.is_some());
             let trading = Trading::within(&mut tx, changed).await?;
+            let action = Action {
+                before: Some(before),
+                after: Some(after),
+                ..action("trading.update", "trading", id)
+            };
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(trading).await
         };
         let reread = async || Trading::get(&state, user, id).await;

@@ -10,9 +10,13 @@ operation!(DeleteMe: User, General, []);
 impl DeleteMe {
     /// Delete the current user
     ///
-    /// Ends all sessions and destroys the stored exchange credentials and the links to identity providers. Transactions
-    /// and trading logs stay in the books. E-mail address and username become free: signing in again creates a new user.
-    /// This cannot be undone.
+    /// Ends all sessions, and erases the e-mail address, the names, the picture, `settings` and `info`, the links to identity
+    /// providers, the exchange bindings with their credentials, and the addresses and user agents of the sessions. E-mail
+    /// address and username become free: signing in again creates a new user. This cannot be undone.
+    ///
+    /// What stays: the books, which are transactions, trading logs, orders, and the names of tradings and sub-accounts, because
+    /// balances must remain provable; they name their owner by id only. The audit trail stays with the id, and with the
+    /// addresses and user agents of past requests as evidence against misuse, until its retention removes it.
     #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
     async fn delete(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<Message, Self> {
         let user = caller.user();
@@ -22,10 +26,10 @@ impl DeleteMe {
                 .await?
                 .ok_or(Error::NotFound("user"))?;
             users::set_status(&mut tx, user, UserStatus::Deleted).await?;
-            users::destroy_credentials(&mut tx, user).await?;
-            let ended = sessions::revoke_all(&mut tx, user).await?;
+            users::erase(&mut tx, user).await?;
+            let ended = sessions::revoke_all(&mut tx, user, None).await?;
             let action = action("user.delete", "user", user);
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
 
             let reply = tx.finish(Message::new("Your account is deleted.")).await?;
             Ok((reply, ended))

@@ -9,7 +9,7 @@ use tiris_store::entity::users::Model;
 pub(in crate::routes) struct User {
     /// Id of the user
     id: Uuid,
-    /// Username, unique among all users
+    /// Username, unique among all users; `deleted-` and the id for a deleted user
     username: String,
     /// Full name; may be empty
     full_name: String,

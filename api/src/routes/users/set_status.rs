@@ -67,15 +67,17 @@ impl DisableUser {
             seen.check(&User::try_from(row.clone())?)?;
 
             let mut ended = Vec::new();
-            if status != UserStatus::Disabled {
+            let tx = if status == UserStatus::Disabled {
+                tx.unchanged()
+            } else {
                 row = users::set_status(&mut tx, user, UserStatus::Disabled).await?;
-                ended = sessions::revoke_all(&mut tx, user).await?;
+                ended = sessions::revoke_all(&mut tx, user, None).await?;
                 let action = Action {
                     after: Some(json!({"reason": reason, "sessions": ended.len()})),
                     ..action("user.disable", "user", user)
                 };
-                audit::record(&mut tx, admin.actor(), &action).await?;
-            }
+                tx.audited(admin.actor(), &action).await?
+            };
             tx.finish(Disabled {
                 user: User::try_from(row)?,
                 ended,
@@ -117,11 +119,13 @@ impl EnableUser {
             let status: UserStatus = column::state(&row.status)?;
             seen.check(&User::try_from(row.clone())?)?;
 
-            if status != UserStatus::Active {
+            let tx = if status == UserStatus::Active {
+                tx.unchanged()
+            } else {
                 row = users::set_status(&mut tx, user, UserStatus::Active).await?;
                 let action = action("user.enable", "user", user);
-                audit::record(&mut tx, admin.actor(), &action).await?;
-            }
+                tx.audited(admin.actor(), &action).await?
+            };
             tx.finish(User::try_from(row)?).await
         });
         Ok(reply.await?)

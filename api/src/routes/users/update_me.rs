@@ -80,7 +80,7 @@ impl UpdateMe {
                 after: Some(recorded(&changes)),
                 ..action("user.change", "user", user)
             };
-            audit::record(&mut tx, caller.actor(), &action).await?;
+            let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(User::try_from(changed)?).await
         };
         let reread = async || User::try_from(users::get(&state.pool, user).await?);
@@ -89,20 +89,15 @@ impl UpdateMe {
     }
 }
 
-/// Returns the changes as the audit trail records them. Free JSON may hold anything, so only its replacement is
-/// recorded.
+/// Returns the names of the changed fields. The audit trail keeps no values, because it outlives the user.
 fn recorded(changes: &Changes) -> Value {
-    let replaced = |info: &Option<Info>| info.as_ref().map(|_| "replaced");
-    let mut fields = json!({
-        "username": changes.username.as_ref().map(|name| name.as_str()),
-        "full_name": changes.full_name,
-        "avatar": changes.avatar.as_ref().map(|url| url.as_str()),
-        "settings": replaced(&changes.settings),
-        "info": replaced(&changes.info),
-    });
-
-    if let Some(fields) = fields.as_object_mut() {
-        fields.retain(|_, value| !value.is_null());
-    }
-    fields
+    let fields = [
+        ("username", changes.username.is_some()),
+        ("full_name", changes.full_name.is_some()),
+        ("avatar", changes.avatar.is_some()),
+        ("settings", changes.settings.is_some()),
+        ("info", changes.info.is_some()),
+    ];
+    let given = fields.into_iter().filter(|(_, is_given)| *is_given);
+    json!({"fields": given.map(|(name, _)| name).collect::<Vec<_>>()})
 }

@@ -451,6 +451,10 @@ async fn the_event_of_another_publisher_is_hidden_and_needs_an_admin() {
 
     let hidden = ann.get(&format!("{LETTERS}/{id}")).await;
     hidden.assert_error(404, "NOT_FOUND");
+    let own = ann.get(LETTERS).await;
+    assert_eq!(own.list("dead_letters").len(), 0, "{own}");
+    let of_publisher = mallory.get(LETTERS).await;
+    assert_eq!(of_publisher.list("dead_letters").len(), 1);
     let claimed = root.get(&format!("{LETTERS}?user_id={}", ann.id.0)).await;
     assert_eq!(claimed.list("dead_letters").len(), 0);
     let of_claimed = ann.post(&replay, accepting.clone()).await;

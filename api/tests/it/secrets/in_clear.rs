@@ -77,7 +77,7 @@ impl Owner<'_> {
 }
 
 /// Returns the content of all tables, bytes in hexadecimal.
-async fn dump(database: &TestDatabase) -> String {
+pub(crate) async fn dump(database: &TestDatabase) -> String {
     let tables: Vec<String> = sqlx::query_scalar(
         "SELECT relname::text FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') \
          AND NOT relispartition",

@@ -39,7 +39,7 @@ impl Rotation {
 }
 
 /// Runs the command with these keys.
-async fn rotate(world: &World, keys: &Keys) -> Ran {
+pub(crate) async fn rotate(world: &World, keys: &Keys) -> Ran {
     let keys = keys.clone();
     let url = world.database.url_as(Role::Api).expect("an address");
     let run = move || {

@@ -27,6 +27,7 @@ pub(super) async fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let options = ReplayOptions {
         accept_user: args.accept_user,
         by: Actor::Operator(operator()),
+        recorded_as: None,
     };
 
     let selection = args.target.selection()?;

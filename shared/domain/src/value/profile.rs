@@ -4,35 +4,7 @@ use super::invalid::Invalid;
 use super::newtype::text_newtype;
 use super::text::Text;
 
-/// Longest full name, in characters.
-pub const FULL_NAME_CHARS_MAX: usize = 256;
-
-/// The full name of a user; it may be empty.
-pub type FullName = Text<0, FULL_NAME_CHARS_MAX>;
-
-type UsernameText = Text<1, 128>;
 type AvatarText = Text<0, 2048>;
-
-/// A username without control characters and without whitespace at either end.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Username(String);
-
-impl TryFrom<String> for Username {
-    type Error = Invalid;
-
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        let name = UsernameText::try_from(text)?.into_string();
-
-        if name.trim() != name || name.chars().any(char::is_control) {
-            return Err(Invalid::new(
-                "must not begin or end with whitespace, nor contain control characters",
-            ));
-        }
-        Ok(Self(name))
-    }
-}
-
-text_newtype!(Username, UsernameText::schema());
 
 /// The URL of a user's picture; empty for none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,20 +38,6 @@ fn is_web(url: &str) -> bool {
 mod tests {
     use super::*;
     use crate::value::Value;
-
-    #[test]
-    fn accepts_a_username_with_inner_blanks() {
-        let name = Username::from_json("Ann Example".into()).expect("a username");
-
-        assert_eq!(name.as_str(), "Ann Example");
-    }
-
-    #[test]
-    fn rejects_a_username_with_outer_blanks_or_control_characters() {
-        for text in ["", " ann", "ann ", "a\nb"] {
-            assert!(Username::from_json(text.into()).is_err(), "{text:?}");
-        }
-    }
 
     #[test]
     fn an_avatar_is_a_web_address_or_empty() {

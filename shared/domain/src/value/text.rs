@@ -12,8 +12,8 @@ const EVENT_ID_LENGTH_MAX: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Text<const MIN: usize, const MAX: usize>(String);
 
-/// A name of 1 to 128 characters.
-pub type Name = Text<1, 128>;
+/// A word of a bot or an exchange, 1 to 128 characters.
+pub type Label = Text<1, 128>;
 /// The name of a bot's component, 1 to 128 characters.
 pub type Component = Text<1, 128>;
 /// The reason of a posting, 1 to 50 characters.
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn accepts_a_length_at_its_limit() {
         for text in ["é".to_owned(), "é".repeat(128)] {
-            let name = Name::from_json(text.as_str().into()).expect("within the limits");
+            let name = Label::from_json(text.as_str().into()).expect("within the limits");
 
             assert_eq!(name.as_str(), text);
         }
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn rejects_a_length_beyond_its_limit_with_both_limits() {
         for (text, length) in [(String::new(), 0), ("é".repeat(129), 129)] {
-            let invalid = Name::from_json(text.into()).expect_err("beyond a limit");
+            let invalid = Label::from_json(text.into()).expect_err("beyond a limit");
 
             assert_eq!(
                 invalid.to_string(),
@@ -159,22 +159,22 @@ mod tests {
 
     #[test]
     fn rejects_a_text_with_the_null_character() {
-        let invalid = Name::from_json("a\0b".into()).expect_err("cannot be stored");
+        let invalid = Label::from_json("a\0b".into()).expect_err("cannot be stored");
 
         assert_eq!(invalid.to_string(), "must not contain U+0000");
     }
 
     #[test]
     fn rejects_another_type_with_the_value() {
-        let invalid = Name::from_json(5.into()).expect_err("no string");
+        let invalid = Label::from_json(5.into()).expect_err("no string");
 
         assert_eq!(invalid.to_string(), "must be a string (given: 5)");
     }
 
     #[test]
     fn serde_round_trips_a_text() {
-        let name: Name = serde_json::from_str(r#""grid""#).expect("valid");
-        let refused = serde_json::from_str::<Name>(r#""""#).expect_err("too short");
+        let name: Label = serde_json::from_str(r#""grid""#).expect("valid");
+        let refused = serde_json::from_str::<Label>(r#""""#).expect_err("too short");
 
         assert_eq!(serde_json::to_string(&name).expect("JSON"), r#""grid""#);
         assert!(

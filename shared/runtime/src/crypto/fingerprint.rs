@@ -10,12 +10,14 @@ use uuid::Uuid;
 /// The purposes of the subkeys; each further use gets its own.
 const API_KEYS: &[u8] = b"tiris exchange binding fingerprint v1";
 const BODIES: &[u8] = b"tiris request body v1";
+const REFRESH_TOKENS: &[u8] = b"tiris refresh token v1";
 
 /// Computes fingerprints.
 #[derive(Clone, Debug)]
 pub struct Fingerprints {
     api_keys: Hmac<Sha256>,
     bodies: Hmac<Sha256>,
+    refresh_tokens: Hmac<Sha256>,
 }
 
 impl Fingerprints {
@@ -25,6 +27,7 @@ impl Fingerprints {
         Ok(Self {
             api_keys: subkey(API_KEYS)?,
             bodies: subkey(BODIES)?,
+            refresh_tokens: subkey(REFRESH_TOKENS)?,
         })
     }
 
@@ -43,6 +46,22 @@ impl Fingerprints {
     #[must_use]
     pub fn of_body(&self, user: Uuid, body: &[u8]) -> [u8; 32] {
         mac(&self.bodies, &[user.as_bytes(), body])
+    }
+
+    /// Returns the secret part of the refresh token with this number of a session.
+    #[must_use]
+    pub fn of_refresh_token(&self, session: Uuid, generation: i32) -> [u8; 32] {
+        let parts: [&[u8]; 2] = [session.as_bytes(), &generation.to_be_bytes()];
+        mac(&self.refresh_tokens, &parts)
+    }
+
+    /// Returns whether this is the secret part of a refresh token, in constant time.
+    #[must_use]
+    pub fn is_of_refresh_token(&self, session: Uuid, generation: i32, secret: &[u8]) -> bool {
+        let mut mac = self.refresh_tokens.clone();
+        mac.update(session.as_bytes());
+        mac.update(&generation.to_be_bytes());
+        mac.verify_slice(secret).is_ok()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::read::Letter;
 use super::resolve::Actor;
 use super::{queue, read, release, resolve};
+use crate::audit;
 use crate::bots;
 use crate::drift::DriftCounts;
 use crate::error::{Conflict, Error, Result};
@@ -10,9 +11,10 @@ use crate::ledger::{
     self, Applied, Cause, ClaimState, Claims, Disposition, Entry, Work, assert_fresh,
 };
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use sqlx::PgConnection;
 use tiris_domain::event::{MalformedKind, Subject};
-use tiris_domain::ids::{AccountId, TransactionId};
+use tiris_domain::ids::{AccountId, LogId, TransactionId};
 use tiris_domain::ledger::{Book, Posting};
 use tiris_domain::money::Money;
 use tiris_domain::states::DeadLetterClass;
@@ -25,6 +27,8 @@ pub struct ReplayOptions {
     pub accept_user: Option<Uuid>,
     /// The author of the replay, who is recorded.
     pub by: Actor,
+    /// The author in the audit trail, which a replay of many writes for each dead letter that it applies.
+    pub recorded_as: Option<audit::Actor>,
 }
 
 /// The effect of a replay on one sub-account.
@@ -57,6 +61,8 @@ pub struct Replay {
     pub accounts: Vec<AccountChange>,
     /// New postings, in order.
     pub postings: Vec<(TransactionId, Posting)>,
+    /// The new trading log.
+    pub log: Option<LogId>,
     /// The drift of the event, to record after the commit.
     pub drift: DriftCounts,
     /// The `timestamp` of every row that was written, for [`assert_fresh`]; `None` when the ledger was not asked.
@@ -79,6 +85,26 @@ impl Replay {
         }
     }
 
+    /// Returns the entry of the audit trail.
+    #[must_use]
+    pub fn action(&self, options: &ReplayOptions) -> audit::Action<'static> {
+        let transactions: Vec<Uuid> = self.postings.iter().map(|(id, _)| id.0).collect();
+        let logs: Vec<Uuid> = self.log.iter().map(|id| id.0).collect();
+
+        audit::Action {
+            name: "dead_letter.replay",
+            resource: "dead_letter",
+            id: Some(self.id.to_string()),
+            before: None,
+            after: Some(json!({
+                "accept_user": options.accept_user,
+                "applied": self.refused.is_none(),
+                "transaction_ids": transactions,
+                "trading_log_ids": logs,
+            })),
+        }
+    }
+
     /// `accounts` are unchanged yet.
     fn applied(id: Uuid, applied: Applied, mut accounts: Vec<AccountChange>) -> Self {
         let mut drift = DriftCounts::default();
@@ -97,6 +123,7 @@ impl Replay {
             id,
             accounts,
             postings: applied.postings,
+            log: Some(applied.log),
             drift,
             ..Self::default()
         }

@@ -2,6 +2,7 @@
 
 use super::filter::{self, Filter};
 use super::replay::{Replay, ReplayOptions, replay};
+use crate::audit;
 use crate::error::{Conflict, Error, Result};
 use crate::race::retried;
 use sqlx::PgPool;
@@ -108,7 +109,14 @@ async fn replay_one(
     let attempt = retried(async || {
         let mut transaction = pool.begin().await?;
         let attempt = Attempt::of(replay(&mut transaction, id, options, rand::random()).await)?;
-        if let Attempt::Tried(_) = attempt {
+        if let Attempt::Tried(effect) = &attempt {
+            if let Some(actor) = options
+                .recorded_as
+                .as_ref()
+                .filter(|_| effect.refused.is_none())
+            {
+                audit::record(&mut transaction, actor, &effect.action(options)).await?;
+            }
             transaction.commit().await?;
         }
         Ok(attempt)

@@ -19,6 +19,10 @@ pub struct Model {
     pub settings: Json,
     #[sea_orm(column_type = "JsonBinary")]
     pub info: Json,
+    /// An earlier user has an equal username.
+    pub username_shared: bool,
+    /// An earlier user has an equal e-mail address.
+    pub email_shared: bool,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }

@@ -7,7 +7,7 @@ use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
 use crate::event::malformed::MalformedKind;
 use crate::ids::AccountId;
-use crate::value::{Invalid, Name};
+use crate::value::{Invalid, Label};
 use serde_json::{Map, Value as Json};
 
 pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
@@ -20,7 +20,7 @@ pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
     let timestamp = fields.time("timestamp")?;
     let user = fields.required("user_id")?;
     let trading = fields.required("trading_id")?;
-    let source = fields.unhashed::<Name>("source")?;
+    let source = fields.unhashed::<Label>("source")?;
     let source = fields.require("source", source)?;
     let metadata = fields.object("metadata")?.unwrap_or_default();
     let sub_account = match kind {
@@ -54,7 +54,7 @@ pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
 }
 
 fn check_version(fields: &mut Fields<'_>) -> Field<()> {
-    let version: Name = fields.required("version")?;
+    let version: Label = fields.required("version")?;
 
     match version.as_str() {
         "1" => Ok(()),
@@ -65,7 +65,7 @@ fn check_version(fields: &mut Fields<'_>) -> Field<()> {
 
 fn check_type(kind: Kind, fields: &mut Fields<'_>) -> Field<()> {
     let expected = kind.bare_subject();
-    let given: Name = fields.required("event_type")?;
+    let given: Label = fields.required("event_type")?;
 
     if given.as_str() == expected {
         Ok(())

@@ -7,16 +7,16 @@ use crate::ids::AccountId;
 use crate::ledger::{FEES_MAX, Fee, OrderTerms, Pair, says_filled};
 use crate::money::{Money, Number};
 use crate::states::Side;
-use crate::value::{Invalid, Message, Name, Reason};
+use crate::value::{Invalid, Label, Message, Reason};
 
 pub(super) fn parse(kind: Kind, fields: &mut Fields<'_>) -> Field<Parsed> {
     let order_id = fields.required("order_id")?;
     let symbol: Pair = fields.kept("symbol")?;
     let side: Side = fields.kept("side")?;
-    let order_type: Name = fields.kept("type")?;
+    let order_type: Label = fields.kept("type")?;
     let amount = fields.kept_number("amount")?;
     let price = fields.kept_number_optional("price")?;
-    let status: Name = fields.kept("status")?;
+    let status: Label = fields.kept("status")?;
     let message = fields.unhashed("message")?.map(Message::into_string);
     let fill = match kind {
         Kind::OrderFilled => fields.nested("fill", "fill.", parse_fill)?,

@@ -5,10 +5,10 @@ use crate::event::fields::{Field, Fields};
 use crate::ledger::Pair;
 use crate::money::{Money, Number};
 use crate::states::{Severity, SignalType};
-use crate::value::{Component, Invalid, Message, Name, StackTrace};
+use crate::value::{Component, Invalid, Label, Message, StackTrace};
 
 pub(super) fn parse_error(fields: &mut Fields<'_>) -> Field<Parsed> {
-    fields.kept::<Name>("error_code")?;
+    fields.kept::<Label>("error_code")?;
     let message: Message = fields.required("error_message")?;
     fields.kept::<Severity>("severity")?;
     fields.kept::<Component>("component")?;
@@ -22,7 +22,7 @@ pub(super) fn parse_signal(fields: &mut Fields<'_>) -> Field<Parsed> {
     let symbol: Pair = fields.kept("symbol")?;
     let confidence = parse_confidence(fields)?;
     fields.kept_number_optional("price")?;
-    let strategy: Name = fields.kept("strategy")?;
+    let strategy: Label = fields.kept("strategy")?;
     let reasoning: Option<Message> = fields.optional("reasoning")?;
 
     let message = reasoning.map_or_else(

@@ -1,0 +1,88 @@
+//! Tests of the migration that makes names unique whatever their case, and erases what was deleted.
+
+use crate::book::{count, run, value};
+use crate::migrate::down_past;
+use tiris_migrations::up;
+use tiris_testing::TestDatabase;
+
+const NAME: &str = "m0014_people";
+
+/// Rows that an earlier version accepted; the letters of NFD are two characters.
+const EARLIER: &str = r#"
+    INSERT INTO users (id, username, email, created_at, status, info) VALUES
+        ('01900000-0000-7000-8000-00000000000a', 'Demo_Trader', U&'jos\00e9@example.com', now() - interval '2 days', 'active', '{}'),
+        ('01900000-0000-7000-8000-00000000000b', 'demo_trader', U&'Jose\0301@example.com', now() - interval '1 day', 'active', '{}'),
+        ('01900000-0000-7000-8000-00000000000c', U&' ren\0065\0301e', NULL, now(), 'active', '{}'),
+        ('01900000-0000-7000-8000-00000000000d', 'gone', 'gone@example.com', now(), 'deleted', '{"phone": "123"}');
+    INSERT INTO tradings (id, user_id, name, type) VALUES
+        ('01900000-0000-7000-8000-000000000001', '01900000-0000-7000-8000-00000000000a', ' ', 'paper'),
+        ('01900000-0000-7000-8000-000000000002', '01900000-0000-7000-8000-00000000000a', U&'cafe\0301', 'paper'),
+        ('01900000-0000-7000-8000-000000000003', '01900000-0000-7000-8000-00000000000b', 'grid', 'paper'),
+        ('01900000-0000-7000-8000-000000000004', '01900000-0000-7000-8000-00000000000b', 'grid ', 'paper');
+    INSERT INTO exchange_bindings (id, user_id, name, exchange_type, kind, status, info) VALUES
+        (gen_random_uuid(), '01900000-0000-7000-8000-00000000000a', 'mine', 'okx', 'private', 'deleted', '{"passphrase": "p"}');
+"#;
+
+async fn migrated() -> TestDatabase {
+    let database = TestDatabase::new().await.expect("a database");
+    down_past(database.url(), NAME).await;
+    run(&database, EARLIER).await;
+
+    up(database.url()).await.expect("up");
+    database
+}
+
+#[tokio::test]
+async fn users_with_equal_names_both_stay_and_nobody_joins_them() {
+    let database = migrated().await;
+
+    let flagged = "SELECT array_agg(right(id::text, 1) || username_shared || email_shared ORDER BY id) FROM users \
+                   WHERE username ILIKE 'demo%'";
+    let flagged: Vec<String> = value(&database, flagged).await;
+    assert_eq!(flagged, ["afalsefalse", "btruetrue"]);
+
+    for (column, taken) in [
+        ("username", "'DEMO_TRADER'"),
+        ("email", r"U&'JOSE\0301@EXAMPLE.com'"),
+    ] {
+        let username = if column == "username" { taken } else { "'new'" };
+        let email = if column == "email" { taken } else { "NULL" };
+        let insert = format!(
+            "INSERT INTO users (id, username, email) VALUES (gen_random_uuid(), {username}, {email})"
+        );
+        let refused = sqlx::query(sqlx::AssertSqlSafe(insert))
+            .execute(database.pool())
+            .await
+            .expect_err(column);
+        let constraint = refused.as_database_error().and_then(|error| {
+            let name = error.constraint()?;
+            Some(name.to_owned())
+        });
+        assert_eq!(
+            constraint,
+            Some(format!("users_{column}_folded_unique")),
+            "{refused}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_become_plain_unless_blank_or_taken() {
+    let database = migrated().await;
+
+    let names = "SELECT array_agg(name ORDER BY id) FROM tradings";
+    let names: Vec<String> = value(&database, names).await;
+    assert_eq!(names, [" ", "caf\u{e9}", "grid", "grid "]);
+    let username = "users WHERE username = U&'ren\\00e9e'";
+    assert_eq!(count(&database, username).await, 1);
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_erased() {
+    let database = migrated().await;
+
+    let erased = "users WHERE status = 'deleted' AND username = 'deleted-' || id AND email IS NULL AND info = '{}'";
+    assert_eq!(count(&database, erased).await, 1);
+    let erased = "exchange_bindings WHERE status = 'deleted' AND info = '{}'";
+    assert_eq!(count(&database, erased).await, 1);
+}
