@@ -8,7 +8,7 @@ mod reader;
 pub mod subjects;
 
 pub use declare::{DeclareError, MESSAGE_BYTES_MAX, declare};
-pub use direct_get::{first_from, message_at};
+pub use direct_get::{DirectMessage, first_from, message_at, next_from};
 pub use identity::{Mismatch, Remedy, StreamState};
 pub use message::{Headers, Message};
 pub use reader::{BatchLimits, Range, Reader};

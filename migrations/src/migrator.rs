@@ -37,6 +37,7 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0011_dead_letter_accounts",
     "m0012_symbols",
     "m0013_orders",
+    "m0016_metadata",
 ];
 
 /// The name of the newest migration, which is the newest `version` in table `seaql_migrations` of a current schema.

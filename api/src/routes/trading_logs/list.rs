@@ -54,7 +54,7 @@ impl ListTradingLogs {
         time: Query<Option<Time>>,
         /// Only logs with this kind of drift, or with `any`
         drift: Query<Option<Field<DriftFilter>>>,
-        /// Only logs whose `info` contains this JSON object, URL-encoded
+        /// Only logs whose `info` contains this JSON object, URL-encoded; not indexed, so combine it with other filters
         info: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,

@@ -64,7 +64,7 @@ impl ListTransactions {
         min_amount: Query<Option<String>>,
         /// Largest amount, a decimal in units of the sub-account's asset, inclusive
         max_amount: Query<Option<String>>,
-        /// Only transactions whose `info` contains this JSON object, URL-encoded
+        /// Only transactions whose `info` contains this JSON object, URL-encoded; not indexed, so combine it with other filters
         info: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,

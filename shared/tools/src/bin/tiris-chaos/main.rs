@@ -75,6 +75,8 @@ enum Scenario {
     Restore,
     /// One worker and several side by side, and lanes that change hands under load
     Scale,
+    /// One user publishes the worst events as fast as possible
+    Noisy,
     /// One after the other
     All,
 }
@@ -99,6 +101,7 @@ async fn run(cli: Cli) -> Result<bool> {
             Scenario::Trouble => scenario::trouble::run(&options).await?,
             Scenario::Restore => scenario::restore::run(&options).await?,
             Scenario::Scale => scenario::scale::run(&options).await?,
+            Scenario::Noisy => scenario::noisy::run(&options).await?,
             Scenario::All => break,
         });
     }

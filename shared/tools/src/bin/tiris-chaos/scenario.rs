@@ -2,6 +2,7 @@
 
 mod client;
 pub(crate) mod faults;
+pub(crate) mod noisy;
 pub(crate) mod restore;
 pub(crate) mod rolling;
 pub(crate) mod scale;

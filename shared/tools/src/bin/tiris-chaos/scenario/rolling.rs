@@ -19,6 +19,7 @@ const LOAD: Load = Load {
     name: "rolling",
     events: 6_000,
     duration: Duration::from_secs(20),
+    has_unreadable: false,
 };
 /// Together 200 requests a second.
 const REQUESTERS: usize = 16;
