@@ -1,7 +1,7 @@
 //! The context that all lanes of a worker share.
 
 use crate::connection::Connection;
-use crate::settings::{Policy, StreamLimits};
+use crate::settings::{Policy, Quota, StreamLimits};
 use crate::status::Board;
 use sqlx::PgPool;
 use std::time::Duration;
@@ -25,6 +25,8 @@ pub struct Context {
     pub bare_subjects: BareSubjects,
     /// Maximum number of events in a batch.
     pub batch_events: usize,
+    /// What a user may publish before others go first.
+    pub quota: Quota,
     /// How long a lane belongs to this worker after the last renewal, by the clock of the database.
     pub lease: Duration,
     /// How often an idle lane moves its cursor past the messages of other lanes.

@@ -17,13 +17,13 @@ use tiris_store::ledger::{Cause, Disposition, Entry};
 use uuid::Uuid;
 
 /// Returns the dead letters among `items` of a lane, by their dispositions, in stream order.
-pub(crate) fn dead_letters_of(
-    items: &[Item],
+pub(crate) fn dead_letters_of<'a>(
+    items: impl IntoIterator<Item = &'a Item>,
     dispositions: &[Disposition],
     key: LaneKey,
     stream_created_at: i64,
 ) -> Vec<NewLetter> {
-    let items = items.iter().zip(dispositions);
+    let items = items.into_iter().zip(dispositions);
     let dead = items.filter_map(|(item, disposition)| Some((item, disposition.cause()?)));
     dead.map(|(item, cause)| dead_letter(item, cause, key, stream_created_at))
         .collect()

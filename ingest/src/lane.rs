@@ -4,12 +4,17 @@
 //! and reads the uncommitted messages again.
 
 mod commit;
+mod detour_step;
+mod detours;
 mod idle;
 mod mixed_subjects;
+mod pace;
 mod position;
 mod prefetch;
+mod quota;
 mod report;
 mod retry;
+mod share;
 mod source;
 mod traces;
 mod verify;
@@ -23,13 +28,16 @@ use crate::plan::Item;
 use crate::status::{Condition, Lag};
 use crate::stream::Mismatch;
 use crate::transaction::within_limit;
+use detours::Detours;
 use idle::Idle;
 use mixed_subjects::MixedSubjects;
+use pace::Pace;
 use position::{Interrupt, LanePosition};
+use quota::Quotas;
 use rand::RngExt;
 use retry::{Retries, Round};
 use source::Source;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tiris_domain::lane::LaneKey;
 use tiris_runtime::explain;
 use tiris_store::lanes::LaneState;
@@ -42,6 +50,16 @@ const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// Longest wait while the database cannot be reached: after a failover the lanes continue within seconds.
 const RECONNECT_MAX: Duration = Duration::from_secs(2);
+/// How long the transaction of a batch should take: other users of the lane wait for it.
+const BATCH_TARGET: Duration = Duration::from_millis(250);
+/// The same for messages of users who exceed their quota, for which others wait too.
+const DETOUR_TARGET: Duration = Duration::from_millis(100);
+/// The weight of the first batch of a lane: more than 500 usual events.
+const BATCH_WEIGHT: u64 = 1024 * 1024;
+/// How long a read waits for its first message.
+const READ_WAIT: Duration = Duration::from_secs(1);
+/// The same while other work is left: messages that have arrived are there at once.
+const READ_WAIT_BETWEEN: Duration = Duration::from_millis(2);
 
 /// The outcome of a step.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,8 +88,12 @@ pub struct Lane {
     source: Source,
     /// Messages that were read and not committed, in stream order.
     pending: Vec<Item>,
-    /// How many of `pending` the next transaction takes; shrinks while the cause of an unexpected failure is searched for.
-    attempt: usize,
+    /// The weight of the messages that the next transaction takes; shrinks while the cause of an unexpected failure is
+    /// searched for.
+    pace: Pace,
+    detours: Detours,
+    /// The same for messages of users who exceed their quota.
+    detour_pace: Pace,
     /// Creation time of the stream that `read_up_to` belongs to.
     read_of: i64,
     /// Sequence of the last message that was read.
@@ -91,10 +113,12 @@ impl Lane {
         context.board.set(key, Condition::Starting);
         Self {
             position: LanePosition { key, state },
+            detours: Detours::new(Quotas::new(context.quota)),
             context,
             source: Source::default(),
             pending: Vec::new(),
-            attempt: 0,
+            pace: Pace::new(BATCH_WEIGHT, BATCH_TARGET),
+            detour_pace: Pace::new(BATCH_WEIGHT, DETOUR_TARGET),
             read_of: 0,
             read_up_to: 0,
             retries: Retries::default(),
@@ -176,6 +200,9 @@ impl Lane {
     }
 
     async fn try_step(&mut self, stop: &CancellationToken) -> Result<Step, Interrupt> {
+        if !self.detours.are_known() {
+            self.detours.load(&self.context, self.position.key).await?;
+        }
         // Without a reader NATS may be down or the lane halted; dead letters need no NATS.
         if (self.retries.are_under_way() || !self.source.is_open())
             && let Some(step) = self.retry_due().await?
@@ -184,7 +211,12 @@ impl Lane {
         }
 
         if self.pending.is_empty() {
-            let Some(read) = stop.run_until_cancelled(self.read()).await else {
+            let read = stop.run_until_cancelled(self.read()).await;
+            if self.pending.is_empty() {
+                self.retries.forgive();
+                self.detours.forgive();
+            }
+            let Some(read) = read else {
                 // A batch may have been on its way to us.
                 self.source.close();
                 return Ok(Step::Idle);
@@ -196,11 +228,19 @@ impl Lane {
         if let Some(step) = self.retry_due().await? {
             return Ok(step);
         }
-        if self.pending.is_empty() {
-            self.advance_idle().await
-        } else {
-            self.commit_pending().await
+        if let Some(step) = self.continue_detour().await? {
+            return Ok(step);
         }
+        if self.pending.is_empty() {
+            return self.advance_idle().await;
+        }
+
+        let begun = Instant::now();
+        let step = self.commit_pending().await;
+        let took = begun.elapsed();
+        self.retries.give(took);
+        self.detours.give(took);
+        step
     }
 
     /// Passes `outcome` on. A failure makes the reader suspect, so it is dropped.
@@ -213,23 +253,31 @@ impl Lane {
 
     /// Fills `pending`. Returns the mismatch when the lane must halt.
     async fn read(&mut self) -> Result<Option<Mismatch>, Interrupt> {
-        if !self.source.is_open()
-            && let Some(mismatch) = within_limit(self.verify()).await?
-        {
-            return Ok(Some(mismatch));
+        if !self.source.is_open() {
+            if let Some(mismatch) = within_limit(self.verify()).await? {
+                return Ok(Some(mismatch));
+            }
+            self.detours.load(&self.context, self.position.key).await?;
         }
 
-        self.pending = match self.source.open(&self.context, &self.position).await? {
-            Some(single) => vec![single],
+        let direct = self.source.open(&self.context, &self.position).await?;
+        // Before a message arrives, so that the lane is known to be ready for it.
+        if self.context.board.set_started(self.position.key) {
+            self.log_running();
+        }
+        self.pending = match direct {
+            Some(items) => items,
             None => {
-                // Before a message arrives, so that the lane is known to be ready for it.
-                if self.context.board.set_started(self.position.key) {
-                    self.log_running();
-                }
-                self.source.next_batch().await?
+                let is_busy = self.retries.are_under_way() || self.detours.are_under_way();
+                let wait = if is_busy {
+                    READ_WAIT_BETWEEN
+                } else {
+                    READ_WAIT
+                };
+                self.source.next_batch(wait).await?
             }
         };
-        self.attempt = self.pending.len();
+        self.detours.admit(&self.pending);
         self.count_redeliveries();
         self.measure_lag(None);
         Ok(None)
@@ -322,7 +370,7 @@ impl Lane {
             self.pending.clear();
             self.source.close();
         }
-        self.attempt = self.pending.len();
         self.position.state = stored;
+        self.detours.forget();
     }
 }

@@ -2,10 +2,13 @@
 
 use crate::stream::Message;
 use chrono::{DateTime, Utc};
-use tiris_domain::event::BareSubjects;
+use tiris_domain::event::{BareSubjects, Subject};
 use tiris_domain::lane::EventStream;
 use tiris_store::ledger::{Entry, Origin, Work};
 use uuid::Uuid;
+
+/// The weight of a message without bytes: each costs about as much as a kilobyte of its text.
+const MESSAGE_WEIGHT: u64 = 1024;
 
 /// A message and the work it requests.
 #[derive(Clone, Debug)]
@@ -14,6 +17,8 @@ pub(crate) struct Item {
     pub(crate) message: Message,
     /// A ledger entry, a heartbeat, or a malformed event.
     pub(crate) work: Work,
+    /// The user in the subject, in canonical form.
+    pub(crate) publisher: Option<Uuid>,
 }
 
 impl Item {
@@ -26,7 +31,19 @@ impl Item {
         };
         let work = Work::parse(&message.subject, &message.payload, bare, &origin);
 
-        Self { message, work }
+        let publisher = publisher_of(&message.subject);
+
+        Self {
+            message,
+            work,
+            publisher,
+        }
+    }
+
+    /// Returns its share of the work of a transaction: the cost of any message, plus its bytes.
+    pub(crate) fn weight(&self) -> u64 {
+        let bytes = u64::try_from(self.message.bytes()).unwrap_or(u64::MAX);
+        bytes.saturating_add(MESSAGE_WEIGHT)
     }
 
     /// Returns the user whose ledger entry or dead letter the message becomes, if it is known.
@@ -45,6 +62,13 @@ impl AsRef<Work> for Item {
     }
 }
 
+/// Returns the user that a subject names in canonical form; all messages of the user in a lane have it.
+pub(crate) fn publisher_of(subject: &str) -> Option<Uuid> {
+    let token = Subject::parse(subject)?.user?;
+    let user = Uuid::try_parse(&token).ok()?;
+    (user.hyphenated().to_string() == token).then_some(user)
+}
+
 /// Parses messages of `stream`, in their order.
 pub(crate) fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjects) -> Vec<Item> {
     let parse = |message| Item::parse(message, stream, bare);
@@ -52,6 +76,8 @@ pub(crate) fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjec
 }
 
 /// Returns the ledger entries among `items`.
-pub(crate) fn entries(items: &[Item]) -> impl Iterator<Item = &Entry> {
-    items.iter().filter_map(|item| item.work.entry())
+pub(crate) fn entries<'a>(
+    items: impl IntoIterator<Item = &'a Item>,
+) -> impl Iterator<Item = &'a Entry> {
+    items.into_iter().filter_map(|item| item.work.entry())
 }

@@ -37,6 +37,14 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_BATCH_EVENTS")]
     #[arg(default_value = "1000", value_name = "COUNT")]
     batch_events: String,
+    /// Messages a user may publish in a minute, a tenth of them at once, before the events of others go first; 0 for no limit
+    #[arg(long, env = "TIRIS_USER_EVENTS_PER_MINUTE")]
+    #[arg(default_value = "6000", value_name = "COUNT")]
+    user_events_per_minute: String,
+    /// Bytes a user may publish in a minute, a tenth of them at once, before the events of others go first; 0 for no limit
+    #[arg(long, env = "TIRIS_USER_BYTES_PER_MINUTE")]
+    #[arg(default_value = "16777216", value_name = "BYTES")]
+    user_bytes_per_minute: String,
     /// Seconds without a heartbeat after which other workers take over the lanes of a worker (2 to 300)
     #[arg(long, env = "TIRIS_LEASE_SECONDS")]
     #[arg(default_value = "10", value_name = "SECONDS")]
@@ -97,12 +105,23 @@ pub struct Settings {
     pub bare_subjects: BareSubjects,
     /// Maximum number of events in a batch.
     pub batch_events: usize,
+    /// What a user may publish before others go first.
+    pub quota: Quota,
     /// How long a worker owns its lanes after its last heartbeat.
     pub lease: Duration,
     /// Whether a lane continues when its cursor and the stream do not match.
     pub policy: Policy,
     /// Retention and compression of history.
     pub retention: Retention,
+}
+
+/// What a user may publish in a minute, a tenth of it at once, before the events of others go first; `None` for no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Quota {
+    /// Number of messages.
+    pub events_per_minute: Option<u64>,
+    /// Bytes of subjects, headers and payloads.
+    pub bytes_per_minute: Option<u64>,
 }
 
 /// Whether a lane continues when its cursor and the stream do not match; by default it halts until an operator decides.
@@ -158,6 +177,7 @@ impl RunArgs {
         let streams = self.checked_streams(problems);
         let batch_events =
             problems.parse_within("TIRIS_BATCH_EVENTS", &self.batch_events, 1, 10_000);
+        let quota = self.checked_quota(problems);
         let lease = problems.parse_within("TIRIS_LEASE_SECONDS", &self.lease_seconds, 2, 300);
         let lost = &self.on_stream_lost;
         let resets = continues(problems, "TIRIS_ON_STREAM_LOST", lost, "resume");
@@ -178,12 +198,27 @@ impl RunArgs {
             streams: streams?,
             bare_subjects: bare_subjects?,
             batch_events: usize::try_from(batch_events?).ok()?,
+            quota: quota?,
             lease: Duration::from_secs(lease?.into()),
             policy: Policy {
                 resets: resets?,
                 accepts_gaps: accepts_gaps?,
             },
             retention: retention?,
+        })
+    }
+
+    fn checked_quota(&self, problems: &mut Problems) -> Option<Quota> {
+        let mut limit = |variable, text: &str| {
+            let limit: u64 = problems.parse(variable, text)?;
+            Some((limit > 0).then_some(limit))
+        };
+        let events = limit("TIRIS_USER_EVENTS_PER_MINUTE", &self.user_events_per_minute);
+        let bytes = limit("TIRIS_USER_BYTES_PER_MINUTE", &self.user_bytes_per_minute);
+
+        Some(Quota {
+            events_per_minute: events?,
+            bytes_per_minute: bytes?,
         })
     }
 

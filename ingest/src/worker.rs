@@ -64,6 +64,7 @@ pub(crate) async fn run(settings: Settings, stop: CancellationToken) -> anyhow::
         stream_limits: settings.streams.limits.clone(),
         bare_subjects: settings.bare_subjects,
         batch_events: settings.batch_events,
+        quota: settings.quota,
         lease: settings.lease,
         idle_move: IDLE_MOVE_INTERVAL,
         policy: settings.policy,

@@ -39,6 +39,7 @@ const MIGRATIONS: &[SqlMigration] = migrations![
     "m0013_orders",
     "m0014_people",
     "m0015_roles",
+    "m0016_metadata",
 ];
 
 /// The name of the newest migration, which is the newest `version` in table `seaql_migrations` of a current schema.

@@ -3,9 +3,11 @@
 
 use super::dead_letters::object::shown_reason;
 use super::prelude::*;
+use sqlx::PgPool;
 use tiris_domain::lane::lane_of;
 use tiris_domain::states::DeadLetterClass;
 use tiris_domain::value::Seconds;
+use tiris_store::lanes::detours;
 use tiris_store::status::{
     self, EventsStatus, LaneFigures, OldestLetter, OwnLetters, WorkerFigures,
 };
@@ -86,6 +88,16 @@ impl OwnDeadLetters {
     fn is_healthy(&self) -> bool {
         self.waiting == 0 && self.recent == 0
     }
+}
+
+/// The caller's events that are processed beside those of others, because they exceed the quota of messages or bytes a
+/// minute.
+#[derive(Object, Serialize)]
+struct SlowedEvents {
+    /// When the quota was exceeded
+    since: DateTime<Utc>,
+    /// Messages that are not processed yet; they are, in their order, when other users' events leave time
+    behind: i64,
 }
 
 /// Details of a lane for admins.
@@ -184,10 +196,34 @@ struct IngestState {
     dead_letters: Option<OpenLetters>,
     /// Open dead letters of the caller's own bots
     own_dead_letters: OwnDeadLetters,
+    /// Why the caller's own events are processed more slowly; null if they are not
+    #[oai(nullable)]
+    own_slowed: Option<SlowedEvents>,
+}
+
+/// The caller's own part of the state.
+struct Own {
+    dead_letters: OwnDeadLetters,
+    slowed: Option<SlowedEvents>,
+}
+
+impl Own {
+    async fn read(pool: &PgPool, user: UserId, is_admin: bool) -> Result<Self> {
+        let letters = status::own_letters(pool, user).await?;
+        let slowed = detours::of_user(pool, user).await?;
+
+        Ok(Self {
+            dead_letters: OwnDeadLetters::new(letters, is_admin),
+            slowed: slowed.map(|slowed| SlowedEvents {
+                since: slowed.since,
+                behind: slowed.behind,
+            }),
+        })
+    }
 }
 
 impl IngestState {
-    fn for_admin(found: EventsStatus, own_dead_letters: OwnDeadLetters) -> Self {
+    fn for_admin(found: EventsStatus, own: Own) -> Self {
         let mut all = OpenLetters::default();
         for open in &found.letters {
             all.add(open.class, open.count);
@@ -201,23 +237,28 @@ impl IngestState {
                 .collect(),
             workers: found.workers.into_iter().map(WorkerState::from).collect(),
             dead_letters: Some(all),
-            own_dead_letters,
+            own_dead_letters: own.dead_letters,
+            own_slowed: own.slowed,
         }
     }
 
-    fn for_user(found: &EventsStatus, user: UserId, own_dead_letters: OwnDeadLetters) -> Self {
-        let own: Vec<&LaneFigures> = found
+    fn for_user(found: &EventsStatus, user: UserId, own: Own) -> Self {
+        let lanes: Vec<&LaneFigures> = found
             .lanes
             .iter()
             .filter(|lane| is_lane_of(found, lane, user))
             .collect();
-        let all_run = !own.is_empty() && own.iter().all(|lane| lane.status.is_running());
+        let all_run = !lanes.is_empty() && lanes.iter().all(|lane| lane.status.is_running());
         Self {
-            healthy: all_run && own_dead_letters.is_healthy(),
-            lanes: own.into_iter().map(|lane| lane_state(lane, None)).collect(),
+            healthy: all_run && own.dead_letters.is_healthy(),
+            lanes: lanes
+                .into_iter()
+                .map(|lane| lane_state(lane, None))
+                .collect(),
             workers: Vec::new(),
             dead_letters: None,
-            own_dead_letters,
+            own_dead_letters: own.dead_letters,
+            own_slowed: own.slowed,
         }
     }
 }
@@ -273,8 +314,7 @@ impl GetEventStatus {
     #[oai(path = "/status", method = "get", operation_id = "getEventStatus")]
     async fn status(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<IngestState, Self> {
         let found = status::read(&state.pool).await?;
-        let own = status::own_letters(&state.pool, caller.user()).await?;
-        let own = OwnDeadLetters::new(own, caller.is_admin());
+        let own = Own::read(&state.pool, caller.user(), caller.is_admin()).await?;
 
         Ok(Reply::read(if caller.is_admin() {
             IngestState::for_admin(found, own)

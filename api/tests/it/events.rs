@@ -192,6 +192,23 @@ async fn the_status_of_a_user_is_not_healthy_while_an_event_failed_or_waits() {
 }
 
 #[tokio::test]
+async fn the_status_of_a_user_says_why_their_events_are_slow() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let bob = world.user("bob").await;
+    insert_lanes(&world).await;
+    assert_eq!(ann.get(STATUS).await.data()["own_slowed"], Value::Null);
+
+    let insert = "INSERT INTO lane_detours (stream, lane, user_id, stream_created_at, cursor, behind, created_at) \
+                  SELECT stream, lane, $1, 7, 5, 7, '2026-01-02T03:04:05Z' FROM ingest_lanes WHERE lane = 0";
+    world.run(insert, ann.id.0).await;
+
+    let slowed = json!({"since": "2026-01-02T03:04:05Z", "behind": 14});
+    assert_eq!(ann.get(STATUS).await.data()["own_slowed"], slowed);
+    assert_eq!(bob.get(STATUS).await.data()["own_slowed"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_lane_whose_lease_ended_is_free() {
     let world = World::start().await;
     let user = world.user("ann").await;

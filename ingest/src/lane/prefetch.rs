@@ -12,8 +12,6 @@ use tiris_store::error::{Error, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-/// How long a read waits for its first message.
-const READ_WAIT: Duration = Duration::from_secs(1);
 /// How often an idle reader checks for lost deliveries.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// Bytes to read ahead, as many as a usual batch has: each lane of a process holds them besides its batch, and several times
@@ -76,10 +74,10 @@ impl Prefetch {
         *self.backlog.borrow()
     }
 
-    /// Returns the next batch; empty when no message arrived in time.
-    pub(super) async fn next_batch(&mut self) -> Result<Vec<Item>> {
+    /// Returns the next batch; empty when no message arrived within `wait`.
+    pub(super) async fn next_batch(&mut self, wait: Duration) -> Result<Vec<Item>> {
         let mut batch = self.request(Request::Batch).await?;
-        match tokio::time::timeout(READ_WAIT, &mut batch).await {
+        match tokio::time::timeout(wait, &mut batch).await {
             Ok(Ok(items)) => Ok(items),
             Ok(Err(_)) => Err(self.failure().await),
             Err(_) => {

@@ -1,11 +1,11 @@
 //! Logging and metrics for a committed batch, derived from the dispositions of its messages.
 
 use super::traces::Traces;
-use crate::plan::Item;
+use crate::plan::{Item, entries};
 use crate::stream::Message;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use tiris_domain::event::Subject;
+use tiris_domain::event::{LEFT_OUT, Subject};
 use tiris_domain::lane::LaneKey;
 use tiris_store::drift::DriftCounts;
 use tiris_store::ledger::Disposition;
@@ -45,7 +45,7 @@ impl Counts {
 /// A committed batch.
 pub(super) struct Report<'a> {
     pub(super) key: LaneKey,
-    pub(super) items: &'a [Item],
+    pub(super) items: &'a [&'a Item],
     pub(super) dispositions: &'a [Disposition],
     pub(super) traces: &'a Traces,
     pub(super) started: Instant,
@@ -70,7 +70,7 @@ impl Report<'_> {
         let lane = self.key;
         let cursor = last.message.stream_seq;
         let events = self.items.len();
-        let users: BTreeSet<Uuid> = self.items.iter().filter_map(Item::user).collect();
+        let users: BTreeSet<Uuid> = self.items.iter().filter_map(|item| item.user()).collect();
         let single = users.first().filter(|_| users.len() == 1);
         let user_id = single.map(tracing::field::display);
         let users = users.len();
@@ -127,6 +127,10 @@ impl Report<'_> {
             metrics::counter!("ingest_events_total", &labels).increment(count);
         }
         DriftCounts::of(self.dispositions).record();
+        let entries = entries(self.items.iter().copied());
+        let left_out = entries.filter(|entry| entry.info.contains_key(LEFT_OUT));
+        metrics::counter!("ingest_left_out_total", "stream" => stream)
+            .increment(left_out.map(|_| 1).sum());
         metrics::histogram!("ingest_commit_seconds", "stream" => stream)
             .record(self.started.elapsed());
         // Batches have at most ten thousand events.

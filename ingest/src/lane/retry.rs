@@ -3,7 +3,9 @@
 //! Owns when the lane looks for due dead letters, and the search for the one that cannot be retried. The store decides which
 //! are due.
 
+use super::pace::Pace;
 use super::position::{Interrupt, LanePosition};
+use super::share::Share;
 use crate::context::Context;
 use crate::failure::may_be_the_event;
 use crate::transaction::{settle, within_limit};
@@ -17,21 +19,42 @@ use tiris_store::lanes;
 use tiris_store::ledger::{self, Cause};
 use uuid::Uuid;
 
-/// How often the lane looks for due dead letters; as long as the wait before the first retry.
+/// How often the lane looks for due dead letters; as long as the wait before the first retry. Also the wait after a failure.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Dead letters retried in one transaction.
-const RETRIES_MAX: usize = 500;
+const RETRIES_MAX: u64 = 500;
+/// The same in the first transaction of a lane.
+const RETRIES_START: u64 = 64;
+/// How long a transaction of retries should take: new messages wait for it.
+const RETRIES_TARGET: Duration = Duration::from_millis(100);
+/// Retries take at most one in this many parts of the lane's time while new messages wait.
+const PARTS: u32 = 2;
+/// A failure that passes with time reduces the dead letters of the next transaction to this part, because the cause may be
+/// one of them.
+const REDUCTION: u64 = 4;
 
 /// The state of a lane's retries.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Retries {
     checked: Option<Instant>,
     /// The last round left due dead letters.
     under_way: bool,
-    /// Dead letters in the next transaction, when fewer than [`RETRIES_MAX`] because of a failure.
-    reduced: Option<usize>,
+    pace: Pace,
     /// The user after whom the next round looks; `None` begins with the first.
     after: Option<Uuid>,
+    share: Share,
+}
+
+impl Default for Retries {
+    fn default() -> Self {
+        Self {
+            checked: None,
+            under_way: false,
+            pace: Pace::new(RETRIES_START, RETRIES_TARGET),
+            after: None,
+            share: Share::one_in(PARTS),
+        }
+    }
 }
 
 /// The outcome of a round of retries.
@@ -50,13 +73,23 @@ impl Retries {
         self.under_way
     }
 
-    fn limit(&self) -> usize {
-        self.reduced.unwrap_or(RETRIES_MAX)
+    /// Records that new messages took time, which the retries may take in turn.
+    pub(super) fn give(&mut self, time: Duration) {
+        self.share.give(time);
+    }
+
+    /// Records that no new message waits.
+    pub(super) fn forgive(&mut self) {
+        self.share.forgive();
+    }
+
+    fn limit(&self) -> u64 {
+        self.pace.limit().min(RETRIES_MAX)
     }
 
     fn is_time(&self) -> bool {
         let is_due = |checked: Instant| checked.elapsed() >= CHECK_INTERVAL;
-        self.under_way || self.checked.is_none_or(is_due)
+        self.share.is_free() && (self.under_way || self.checked.is_none_or(is_due))
     }
 
     /// Retries the due dead letters.
@@ -69,32 +102,32 @@ impl Retries {
             return Ok(Round::Nothing);
         }
 
+        let begun = Instant::now();
         let round = self.retry(context, position).await;
+        let took = begun.elapsed();
+        self.share.take(took);
         match &round {
             Ok(Round::Nothing) => {
-                *self = Self {
-                    checked: Some(Instant::now()),
-                    under_way: self.after.is_some(),
-                    after: self.after,
-                    ..Self::default()
-                };
+                self.checked = Some(Instant::now());
+                self.under_way = self.after.is_some();
             }
-            // Others may have waited behind a dead letter that is applied now.
             Ok(Round::Done(retried)) => {
-                *self = Self {
-                    under_way: true,
-                    after: self.after,
-                    ..Self::default()
-                };
+                // Others may have waited behind a dead letter that is applied now.
+                self.under_way = true;
+                self.pace.succeeded(retried.tried, took);
                 record(position.key, retried);
             }
             Err(Interrupt::Failed(error)) if may_be_the_event(error) => {
                 self.under_way = true;
-                self.reduced = Some(self.limit() / 2);
+                self.pace.failed(self.limit());
                 return Ok(Round::Narrowed);
             }
-            // The round may have exceeded a time limit.
-            Err(Interrupt::Failed(_)) => self.reduced = Some((self.limit() / 2).max(1)),
+            // New messages do not wait for the cause to pass.
+            Err(Interrupt::Failed(_)) => {
+                self.checked = Some(Instant::now());
+                self.under_way = false;
+                self.pace.failed(self.limit() / REDUCTION);
+            }
             Ok(Round::Narrowed) | Err(Interrupt::Lost | Interrupt::Moved(_)) => {}
         }
         round
@@ -106,31 +139,33 @@ impl Retries {
         position: &LanePosition,
     ) -> Result<Round, Interrupt> {
         // Usually nothing is due, which costs no transaction and no lock.
-        let due = look(context, position.key, self.after, self.limit()).await?;
+        let limit = usize::try_from(self.limit()).unwrap_or(1);
+        let due = look(context, position.key, self.after, limit).await?;
         let round = match due.letters.first() {
-            Some(first) => self.retry_from(context, position, *first).await,
+            Some(first) => self.retry_from(context, position, *first, limit).await,
             None => Ok(Round::Nothing),
         };
 
         // The cause of a failure is searched for among the same users. When it is found and passes with time, the others have
         // their turn meanwhile.
-        if round.is_ok() || self.limit() == 1 {
+        if round.is_ok() || limit == 1 {
             self.after = due.next;
         }
         round
     }
 
-    /// Retries the due dead letters of the next users; `first` is the first of these dead letters.
+    /// Retries at most `limit` due dead letters of the next users; `first` is the first of them.
     async fn retry_from(
         &self,
         context: &Context,
         position: &LanePosition,
         first: Uuid,
+        limit: usize,
     ) -> Result<Round, Interrupt> {
-        if self.limit() > 1 {
+        if limit > 1 {
             let due = Attempt::Due {
                 after: self.after,
-                limit: self.limit(),
+                limit,
             };
             return transact(context, position, due).await;
         }

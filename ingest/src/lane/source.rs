@@ -1,4 +1,5 @@
-//! Supplies a lane with messages: keeps a reader open behind the cursor, and gets past a message that no reader can receive.
+//! Supplies a lane with messages: keeps a reader open behind the cursor, and reads messages that no reader can receive by
+//! direct gets.
 //!
 //! Owns when a reader is opened, dropped and replaced. The lane verifies its position before a reader is opened.
 
@@ -7,8 +8,11 @@ use super::prefetch::Prefetch;
 use crate::context::Context;
 use crate::plan::Item;
 use crate::status::Lag;
-use crate::stream::{Range, Reader, first_from, subjects};
+use crate::stream::{DirectMessage, Range, Reader, next_from, subjects};
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 use tiris_store::error::Result;
+use uuid::Uuid;
 
 /// After this many readers in a row without a message, the next message is read by a direct get: the client may be unable
 /// to receive it.
@@ -16,6 +20,15 @@ const FAILED_READERS_MAX: u32 = 3;
 /// Each further failure doubles the number of direct gets, up to two to the power of this number: every message that the
 /// client cannot receive costs all lanes their connection.
 const SINGLES_DOUBLINGS_MAX: u32 = 6;
+/// Direct gets that are sent at once.
+const DIRECT_GETS: u32 = 128;
+/// How long the lane reads by direct gets after a message that no reader can receive: more of them are likely, and each of
+/// them would cost all lanes their connection.
+const UNREADABLE_WAIT: Duration = Duration::from_secs(30);
+/// How often it looks for new messages meanwhile.
+const DIRECT_INTERVAL: Duration = Duration::from_millis(50);
+/// Maximum number of publishers of such messages in a log line.
+const PUBLISHERS_LOGGED: usize = 8;
 
 /// Decides how many messages are read by a direct get after consecutive failures of readers.
 #[derive(Debug, Default)]
@@ -45,6 +58,10 @@ impl Failures {
 pub(super) struct Source {
     prefetch: Option<Prefetch>,
     failures: Failures,
+    /// The last reader failed; the next messages may be the cause.
+    is_suspect: bool,
+    /// Until when the lane reads by direct gets.
+    unreadable_until: Option<Instant>,
 }
 
 impl Source {
@@ -62,22 +79,23 @@ impl Source {
     pub(super) fn fail(&mut self) {
         self.close();
         self.failures.add();
+        self.is_suspect = true;
     }
 
-    /// Opens a reader behind the cursor unless one is open. Returns a message instead when that had to be read by a direct
-    /// get. After an error, call [`Source::fail`].
+    /// Opens a reader behind the cursor unless one is open. Returns messages instead while they have to be read by direct
+    /// gets; none when none has arrived. After an error, call [`Source::fail`].
     pub(super) async fn open(
         &mut self,
         context: &Context,
         position: &LanePosition,
-    ) -> Result<Option<Item>> {
+    ) -> Result<Option<Vec<Item>>> {
         if self.prefetch.is_some() {
             return Ok(None);
         }
-        if self.failures.singles_due > 0
-            && let Some(item) = self.next_single(context, position).await?
+        if (self.is_suspect || self.failures.singles_due > 0 || self.is_among_unreadable())
+            && let Some(items) = self.read_directly(context, position).await?
         {
-            return Ok(Some(item));
+            return Ok(Some(items));
         }
 
         let key = position.key;
@@ -89,13 +107,14 @@ impl Source {
         Ok(None)
     }
 
-    /// Returns the next messages of the open reader; empty when none arrived in time. After an error, call [`Source::fail`].
-    pub(super) async fn next_batch(&mut self) -> Result<Vec<Item>> {
+    /// Returns the next messages of the open reader; empty when none arrived within `wait`. After an error, call
+    /// [`Source::fail`].
+    pub(super) async fn next_batch(&mut self, wait: Duration) -> Result<Vec<Item>> {
         let Some(prefetch) = &mut self.prefetch else {
             return Ok(Vec::new());
         };
 
-        let items = prefetch.next_batch().await?;
+        let items = prefetch.next_batch(wait).await?;
         if !items.is_empty() || prefetch.backlog().is_confirmed {
             self.failures.reset();
         }
@@ -128,24 +147,63 @@ impl Source {
         })
     }
 
-    /// Reads the next message by a direct get; None when the lane has no further one.
-    async fn next_single(
+    /// Returns whether the lane has met a message lately that no reader can receive.
+    fn is_among_unreadable(&self) -> bool {
+        self.unreadable_until
+            .is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Reads the next messages by direct gets; None when a reader can go on.
+    async fn read_directly(
         &mut self,
         context: &Context,
         position: &LanePosition,
-    ) -> Result<Option<Item>> {
+    ) -> Result<Option<Vec<Item>>> {
         let key = position.key;
         let subjects = subjects::of_lane(key, context.lanes);
         let from = position.state.cursor + 1;
-        let found = first_from(&context.connection, key.stream, from, &subjects).await?;
-        let Some(message) = found else {
+        let stream = key.stream;
+        let found = next_from(&context.connection, stream, from, &subjects, DIRECT_GETS).await?;
+        self.is_suspect = false;
+        if found.is_empty() {
             self.failures.singles_due = 0;
-            return Ok(None);
-        };
+            if !self.is_among_unreadable() {
+                return Ok(None);
+            }
+            tokio::time::sleep(DIRECT_INTERVAL).await;
+        }
 
-        tracing::warn!(lane = %key, seq = message.stream_seq, "deliveries fail; read a single message");
-        self.failures.singles_due -= 1;
-        let item = Item::parse(message, key.stream, context.bare_subjects);
-        Ok(Some(item))
+        if found.iter().any(|direct| !direct.is_readable) {
+            self.unreadable_until = Some(Instant::now() + UNREADABLE_WAIT);
+            report_unreadable(position, &found);
+        }
+        let read = u32::try_from(found.len()).unwrap_or(u32::MAX);
+        self.failures.singles_due = self.failures.singles_due.saturating_sub(read);
+        let items = found
+            .into_iter()
+            .map(|direct| Item::parse(direct.message, stream, context.bare_subjects));
+        Ok(Some(items.collect()))
     }
+}
+
+/// Counts and logs the messages that no reader can receive, with their publishers.
+fn report_unreadable(position: &LanePosition, found: &[DirectMessage]) {
+    let key = position.key;
+    let unreadable: Vec<&DirectMessage> =
+        found.iter().filter(|direct| !direct.is_readable).collect();
+    let count = unreadable.iter().map(|_| 1).sum();
+    metrics::counter!("ingest_unreadable_messages_total", "stream" => key.stream.name())
+        .increment(count);
+
+    let publishers = unreadable.iter().filter_map(|direct| {
+        let user = direct.message.subject.rsplit('.').next()?;
+        Uuid::try_parse(user).ok()
+    });
+    let publishers: BTreeSet<Uuid> = publishers.collect();
+    let logged = publishers.iter().take(PUBLISHERS_LOGGED);
+    let logged: Vec<String> = logged.map(ToString::to_string).collect();
+    let single = publishers.first().filter(|_| publishers.len() == 1);
+    let user_id = single.map(tracing::field::display);
+    let from = position.state.cursor + 1;
+    tracing::warn!(lane = %key, from, messages = count, user_id, publishers = logged.join(" "), "headers or subjects of messages cannot be parsed; read them one by one");
 }

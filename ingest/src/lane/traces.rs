@@ -14,7 +14,7 @@ pub(super) struct Traces {
 }
 
 impl Traces {
-    pub(super) fn of(items: &[Item]) -> Self {
+    pub(super) fn of(items: &[&Item]) -> Self {
         Self::of_messages(items.iter().map(|item| &item.message))
     }
 
@@ -54,8 +54,8 @@ impl Traces {
     }
 
     /// Returns for each user of `items` the traces of their messages, or the trace of the batch when they have none.
-    pub(super) fn by_user(&self, items: &[Item]) -> BTreeMap<Uuid, Vec<Trace>> {
-        let users = items.iter().map(Item::user).enumerate();
+    pub(super) fn by_user(&self, items: &[&Item]) -> BTreeMap<Uuid, Vec<Trace>> {
+        let users = items.iter().map(|item| item.user()).enumerate();
         self.group(users.filter_map(|(at, user)| Some((user?, at))))
     }
 

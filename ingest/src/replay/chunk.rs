@@ -5,7 +5,7 @@
 
 use super::part::Part;
 use crate::context::Context;
-use crate::plan::plan;
+use crate::plan::{plan, publisher_of};
 use crate::stream::{Message, subjects};
 use crate::transaction::{settle, within_limit};
 use sqlx::{Connection as _, PgConnection};
@@ -14,6 +14,8 @@ use tiris_domain::event::{self, BareSubjects, Subject};
 use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
+use tiris_store::lanes::LaneState;
+use tiris_store::lanes::detours::{self, Detour};
 use tiris_store::replay_jobs::{self, Job, ReplayCounts, StreamProgress};
 use tiris_store::{dead_letters, lanes, ledger};
 use uuid::Uuid;
@@ -99,7 +101,8 @@ impl Chunk<'_> {
                 continue;
             };
 
-            messages.retain(|message| message.stream_seq <= state.cursor);
+            let detours = detours::of_lane(&mut *transaction, key).await?;
+            messages.retain(|message| message.stream_seq <= done_up_to(message, &state, &detours));
             let seqs = messages.iter().map(|message| message.stream_seq);
             let created_at = self.at.created_at;
             let discarded =
@@ -150,6 +153,15 @@ impl Chunk<'_> {
         };
         is_of_kind && user == Some(wanted)
     }
+}
+
+/// Returns the sequence up to which messages like this one are processed: that of the lane, or of its user's detour.
+fn done_up_to(message: &Message, lane: &LaneState, detours: &[Detour]) -> u64 {
+    let publisher = publisher_of(&message.subject);
+    let detour = detours
+        .iter()
+        .find(|detour| Some(detour.user_id) == publisher);
+    detour.map_or(lane.cursor, |detour| detour.cursor)
 }
 
 fn record(counts: ReplayCounts) {

@@ -67,6 +67,17 @@ pub fn of_lane(key: LaneKey, lanes: u16) -> Vec<String> {
     }]
 }
 
+/// Returns the stored subjects of a user's messages in their lane.
+#[must_use]
+pub fn of_user_in_lane(key: LaneKey, user: Uuid) -> String {
+    let lane = key.lane;
+    let user = user.hyphenated();
+    match key.stream {
+        EventStream::Trading => format!("trading.*.*.{lane}.{user}"),
+        EventStream::System => format!("trading.*.{lane}.{user}"),
+    }
+}
+
 /// Returns the stored subjects that can hold events of a user: the user's own in any lane, and those without a user.
 #[must_use]
 pub fn of_user(stream: EventStream, user: Uuid) -> Vec<String> {

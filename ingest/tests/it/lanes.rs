@@ -1,6 +1,6 @@
 //! A lane that processes valid events, and the ownership of lanes.
 
-use crate::world::{LANES, World, advances, drain, last_step, seize, step};
+use crate::world::{LANES, World, drain, last_step, seize, step};
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -182,6 +182,37 @@ async fn long_numbers_in_beliefs_and_metadata_refuse_no_event() -> Result<()> {
 }
 
 #[tokio::test]
+async fn only_the_log_stores_metadata_and_only_up_to_its_limit() -> Result<()> {
+    let world = World::new().await?;
+    let mut usual = world.btc_credit("1");
+    usual["metadata"] = json!({"run": 7});
+    let mut excessive = world.btc_credit("2");
+    let keys = (0..4_800).map(|key| (format!("k{key}"), json!(1)));
+    excessive["metadata"] = Value::Object(keys.collect());
+
+    world.send_all(&[usual, excessive]).await?;
+    world
+        .run_until("two credits", async || {
+            world.expect_rows("transactions", 2).await
+        })
+        .await?;
+
+    assert_eq!(world.btc().await?, "3");
+    let with_metadata = "WHERE info ? 'metadata'";
+    world
+        .expect_rows(&format!("trading_logs {with_metadata}"), 1)
+        .await?;
+    world
+        .expect_rows(&format!("transactions {with_metadata}"), 0)
+        .await?;
+    let of_bot = "transactions WHERE info->>'source' = 'test-bot' AND info ? 'broker_time'";
+    world.expect_rows(of_bot, 2).await?;
+    let why = "SELECT length(info->'left_out'->>'metadata')::bigint FROM trading_logs WHERE info ? 'left_out'";
+    assert!(world.number(why).await? > 0);
+    world.expect_rows("dead_letters", 0).await
+}
+
+#[tokio::test]
 async fn amounts_are_exact_as_number_and_as_text() -> Result<()> {
     let world = World::new().await?;
     for amount in [json!(0.1), json!("0.1")] {
@@ -327,20 +358,16 @@ async fn a_lane_continues_from_the_stored_cursor() -> Result<()> {
 async fn reads_a_backlog_of_the_longest_messages() -> Result<()> {
     let world = World::new().await?;
     let id = world.own_lane().await?;
-    let mut last = 0;
     for _ in 0..80 {
         // The second exceeds the limit of an event, but not that of the stream.
         for kib in [64, 127] {
             let mut event = world.btc_credit("1").to_string().into_bytes();
             event.resize(kib * 1024, b' ');
-            last = world.send_bytes(event).await?.sequence;
+            world.send_bytes(event).await?;
         }
     }
 
-    let mut lane = seize(world.context(), id).await?;
-    while lane.cursor() < last {
-        advances(&mut lane).await?;
-    }
+    drain(&mut seize(world.context(), id).await?).await?;
 
     assert_eq!(world.btc().await?, "81");
     world.expect_dead_letters("PAYLOAD_TOO_LARGE", 80).await

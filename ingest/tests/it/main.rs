@@ -7,6 +7,7 @@ mod cli;
 mod dead_letter_stream;
 mod dead_letters;
 mod deleted;
+mod detours;
 mod expiry;
 mod faults;
 mod http;

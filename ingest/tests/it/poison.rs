@@ -3,6 +3,7 @@
 use crate::world::{WAIT, World};
 use anyhow::{Result, ensure};
 use serde_json::Value;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -21,7 +22,7 @@ impl Raw<'_> {
             headers,
             payload,
         } = self;
-        let mut frame = b"CONNECT {\"verbose\":false,\"headers\":true,\"protocol\":1}\r\n".to_vec();
+        let mut frame = Vec::new();
         if headers.is_empty() {
             let length = format!(" {}\r\n", payload.len());
             frame.extend([b"PUB ", *subject, length.as_bytes()].concat());
@@ -29,24 +30,32 @@ impl Raw<'_> {
             let lengths = format!(" {} {}\r\n", headers.len(), headers.len() + payload.len());
             frame.extend([b"HPUB ", *subject, lengths.as_bytes(), headers].concat());
         }
-        frame.extend([*payload, b"\r\nPING\r\n"].concat());
+        frame.extend([*payload, b"\r\n"].concat());
         frame
     }
 
     async fn publish(&self, world: &World) -> Result<()> {
-        let mut socket = TcpStream::connect(("127.0.0.1", world.nats.port())).await?;
-        socket.write_all(&self.frame()).await?;
-
-        let mut bytes = Vec::new();
-        let mut answer = String::new();
-        while !answer.contains("PONG") {
-            let count = tokio::time::timeout(WAIT, socket.read_buf(&mut bytes)).await??;
-            answer = String::from_utf8_lossy(&bytes).into_owned();
-            ensure!(count > 0, "the server closed the connection: {answer}");
-        }
-        ensure!(!answer.contains("-ERR"), "{answer}");
-        Ok(())
+        publish_frames(world, &self.frame()).await
     }
+}
+
+/// Publishes messages over a connection of their own.
+async fn publish_frames(world: &World, frames: &[u8]) -> Result<()> {
+    let connect = b"CONNECT {\"verbose\":false,\"headers\":true,\"protocol\":1}\r\n";
+    let mut socket = TcpStream::connect(("127.0.0.1", world.nats.port())).await?;
+    socket
+        .write_all(&[connect, frames, b"PING\r\n"].concat())
+        .await?;
+
+    let mut bytes = Vec::new();
+    let mut answer = String::new();
+    while !answer.contains("PONG") {
+        let count = tokio::time::timeout(WAIT, socket.read_buf(&mut bytes)).await??;
+        answer = String::from_utf8_lossy(&bytes).into_owned();
+        ensure!(count > 0, "the server closed the connection: {answer}");
+    }
+    ensure!(!answer.contains("-ERR"), "{answer}");
+    Ok(())
 }
 
 /// Publishes a credit of 1 BTC with headers.
@@ -100,6 +109,48 @@ async fn unreadable_and_forged_headers_stop_no_lane() -> Result<()> {
         .await?;
     assert_eq!(headers["Bad"][0], "\u{fffd}\u{fffd}");
     Ok(())
+}
+
+/// Publishes 500 credits of 1 BTC with headers, then one without. Returns how long the lanes need for them.
+async fn time_of_credits(world: &World, headers: &[u8]) -> Result<Duration> {
+    let booked = world.count("transactions").await?;
+    let subject = world.subject();
+    let mut frames = Vec::new();
+    for _ in 0..500 {
+        let event = world.btc_credit("1").to_string();
+        let raw = Raw {
+            subject: subject.as_bytes(),
+            headers,
+            payload: event.as_bytes(),
+        };
+        frames.extend(raw.frame());
+    }
+    publish_frames(world, &frames).await?;
+    world.send_credits(1).await?;
+
+    let begun = Instant::now();
+    world
+        .run_until("the credits", async || {
+            world.expect_rows("transactions", booked + 501).await
+        })
+        .await?;
+    Ok(begun.elapsed())
+}
+
+#[tokio::test]
+async fn many_unreadable_headers_hardly_delay_what_follows() -> Result<()> {
+    let world = World::new().await?;
+
+    let ordinary = time_of_credits(&world, b"NATS/1.0\r\nA: colon\r\n\r\n").await?;
+    let unreadable = time_of_credits(&world, b"NATS/1.0\r\nno colon\r\n\r\n").await?;
+
+    let more = unreadable.saturating_sub(ordinary);
+    ensure!(
+        more < Duration::from_secs(1),
+        "{unreadable:?}, others {ordinary:?}"
+    );
+    assert_eq!(world.btc().await?, "1002");
+    world.expect_rows("dead_letters", 0).await
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use sqlx::PgPool;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
+use tiris_domain::lane::EventStream;
 use tiris_ingest::connection::Connection;
 use tiris_ingest::context::Context;
 use tiris_ingest::settings::{Policy, RunArgs, Settings, StreamSettings};
@@ -117,6 +118,12 @@ impl World {
         Ok(stream.cached_info().clone())
     }
 
+    /// Returns the creation time of the stream of orders and balances, in nanoseconds since 1970.
+    pub(crate) async fn stream_created_at(&self) -> Result<i64> {
+        let state = stream::state_of(&self.connection, EventStream::Trading).await?;
+        Ok(state.created_at)
+    }
+
     pub(crate) fn context(&self) -> Context {
         Context {
             pool: self.service.clone(),
@@ -126,6 +133,7 @@ impl World {
             stream_limits: self.settings.streams.limits.clone(),
             bare_subjects: BareSubjects::Accept,
             batch_events: self.settings.batch_events,
+            quota: self.settings.quota,
             lease: self.settings.lease,
             idle_move: WAIT,
             policy: Policy::default(),

@@ -5,6 +5,7 @@
 
 mod body;
 mod content;
+mod extent;
 mod fields;
 mod kind;
 mod malformed;
@@ -12,6 +13,7 @@ mod parse;
 
 pub use crate::states::BareSubjects;
 pub use body::{BalanceChange, Body, Event, Fill, Heartbeat, Order};
+pub use extent::{FREE_BYTES_MAX, FREE_KEYS_MAX, LEFT_OUT};
 pub use kind::{Kind, Subject};
 pub use malformed::{EVENT_BYTES_MAX, Malformed, MalformedKind};
 pub use parse::parse;

@@ -1,6 +1,7 @@
 //! Lanes: owner, epoch, lease and cursor of each. Every message of the lane up to the stream sequence of the cursor is done.
 
 pub(crate) mod columns;
+pub mod detours;
 
 use crate::column::values;
 use crate::error::Result;
@@ -294,6 +295,16 @@ pub async fn restart(connection: &mut PgConnection, key: LaneKey, to: Restart) -
     .bind(i32::from(key.lane))
     .bind(to.stream_created_at)
     .bind(to.reuses_sequences)
+    .execute(&mut *connection)
+    .await?;
+    // The lane reads the messages of these detours again.
+    sqlx::query(
+        "DELETE FROM lane_detours WHERE stream = $1 AND lane = $2 AND (cursor >= $3 OR stream_created_at <> $4)",
+    )
+    .bind(key.stream.name())
+    .bind(i32::from(key.lane))
+    .bind(convert::<_, i64>(to.cursor)?)
+    .bind(to.stream_created_at)
     .execute(&mut *connection)
     .await?;
     sqlx::query(

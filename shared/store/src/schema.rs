@@ -53,4 +53,4 @@ const TABLE_MISSING: &str = "42P01";
 const DENIED: &str = "42501";
 
 /// The migration this build needs; a test compares it to the newest of the migrations crate.
-pub const LATEST_MIGRATION: &str = "m0015_roles";
+pub const LATEST_MIGRATION: &str = "m0016_metadata";

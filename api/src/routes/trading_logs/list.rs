@@ -58,7 +58,7 @@ impl ListTradingLogs {
         time: Query<Option<Time>>,
         /// Only logs with this kind of drift, or with `any`
         drift: Query<Option<Field<DriftFilter>>>,
-        /// Only logs whose `info` contains this JSON object, URL-encoded
+        /// Only logs whose `info` contains this JSON object, URL-encoded; not indexed, so combine it with other filters
         info: Query<Option<String>>,
         /// Names of the fields to return of each object, separated by commas, such as `id,message`; by default all
         fields: Query<Option<String>>,

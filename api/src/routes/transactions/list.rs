@@ -64,7 +64,7 @@ impl ListTransactions {
         min_amount: Query<Option<String>>,
         /// Largest amount, a decimal in units of the sub-account's asset, inclusive
         max_amount: Query<Option<String>>,
-        /// Only transactions whose `info` contains this JSON object, URL-encoded
+        /// Only transactions whose `info` contains this JSON object, URL-encoded; not indexed, so combine it with other filters
         info: Query<Option<String>>,
         /// Names of the fields to return of each object, separated by commas, such as `id,amount`; by default all
         fields: Query<Option<String>>,

@@ -50,7 +50,7 @@ pub(in crate::routes) struct Transaction {
     event_id: Option<String>,
     /// Id of the trading log that booked it
     trading_log_id: Uuid,
-    /// Free JSON of the trading log
+    /// Free JSON of the trading log; of an event only `source`, `broker_time` and `drift`
     info: Field<Info>,
 }
 

@@ -150,6 +150,23 @@ impl World {
         Ok(self.publish(&subject, event).await?.sequence)
     }
 
+    /// Publishes events as fast as the broker takes them.
+    pub(crate) async fn send_burst(&self, events: &[Value]) -> Result<()> {
+        let mut acks = Vec::new();
+        for event in events {
+            let kind = event["event_type"].as_str().context("a type")?;
+            let user = event["user_id"].as_str().context("a user")?;
+            let subject = format!("{kind}.{user}");
+            let payload = event.to_string().into_bytes();
+            acks.push(self.jetstream().publish(subject, payload.into()).await?);
+        }
+
+        for ack in acks {
+            ack.await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn send_all(&self, events: &[Value]) -> Result<()> {
         for event in events {
             self.send(event).await?;

@@ -26,7 +26,7 @@ pub struct Event {
     pub sub_account: Option<AccountId>,
     /// The message of its trading log.
     pub message: String,
-    /// The info of its trading log: `metadata`, `unknown`, `raw` and `source`, without empty parts.
+    /// The info of its trading log: `metadata`, `unknown`, `raw`, `left_out` and `source`, without empty parts.
     pub info: Map<String, Value>,
     /// The first 16 bytes of SHA-256 over the canonical form of the parsed fields except `metadata`, `message` and
     /// `source`, with numbers by value: equal for events with the same content.

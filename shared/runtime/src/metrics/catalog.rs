@@ -121,6 +121,10 @@ pub const METRICS: &[Metric] = metrics! {
     "ingest_cursor_mismatches_total" Counter, ["stream", "kind"], Ingest, "How often a cursor did not match its stream";
     "ingest_gap_messages_total" Counter, ["stream", "lane"], Ingest, "Sequences missing after a lane's cursor; the lanes of a stream share them";
     "ingest_reader_doubts_total" Counter, ["kind"], Ingest, "Consumers replaced because a delivery may be missing: `connection`, `swallowed` (idle check), `hole`, `ended`, `unreadable`; the lane continues from its cursor";
+    "ingest_unreadable_messages_total" Counter, ["stream"], Ingest, "Messages whose headers or subject cannot be parsed, read one by one; the log names their publishers";
+    "ingest_left_out_total" Counter, ["stream"], Ingest, "Events stored without their `metadata` or unknown fields, because these exceed a limit";
+    "ingest_detours_total" Counter, ["stream"], Ingest, "How often a user exceeded the quota of messages or bytes, so that their events are processed beside those of others; the log names the user";
+    "ingest_detour_messages_total" Counter, ["stream"], Ingest, "Messages passed over because their user exceeds the quota, and processed later";
     "ingest_idle_moves_total" Counter, ["stream"], Ingest, "How often the cursor of an idle lane moved past messages of other lanes";
     "ingest_mixed_subjects_total" Counter, ["stream"], Ingest, "Users who publish on subjects both with and without a user id; order between the two is not guaranteed";
     "ingest_heartbeats_ignored_total" Counter, [], Ingest, "Ignored heartbeats of users with more than 1,000 components";

@@ -1,9 +1,11 @@
 //! Outcomes of the messages and entries of a batch: counts, log lines, metrics and dead letters all follow from them.
 
 use super::cause::Cause;
+use super::entry::Source;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use tiris_domain::event::LEFT_OUT;
 use tiris_domain::ids::{LogId, TransactionId};
 use tiris_domain::ledger::{Effect, Posting};
 
@@ -49,6 +51,27 @@ impl Applied {
         info.insert("drift".to_owned(), Value::Object(drift));
         Cow::Owned(info)
     }
+}
+
+/// The parts of an event's info that only its log stores, because a bot decides on their size.
+const ONLY_IN_LOG: [&str; 4] = ["metadata", "unknown", "raw", LEFT_OUT];
+
+/// Returns the info of the postings of a log.
+pub(super) fn info_of_postings(
+    source: Source,
+    of_log: &Map<String, Value>,
+) -> Cow<'_, Map<String, Value>> {
+    let is_only_in_log = |key: &str| ONLY_IN_LOG.contains(&key);
+    if source != Source::Bot || !of_log.keys().any(|key| is_only_in_log(key)) {
+        return Cow::Borrowed(of_log);
+    }
+
+    let shared = of_log.iter().filter(|(key, _)| !is_only_in_log(key));
+    Cow::Owned(
+        shared
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 impl Disposition {

@@ -45,7 +45,7 @@ pub struct Entry {
     pub event_time: Option<DateTime<Utc>>,
     /// Text of the log.
     pub message: String,
-    /// Free JSON of the log and its postings; differences found by the ledger join it under `drift`.
+    /// Free JSON of the log, and of its postings without what bots add; differences found by the ledger join it under `drift`.
     pub info: Map<String, Value>,
 }
 

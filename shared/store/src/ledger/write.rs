@@ -2,7 +2,7 @@
 
 use super::cause::Cause;
 use super::claim;
-use super::disposition::{Applied, Disposition};
+use super::disposition::{Applied, Disposition, info_of_postings};
 use super::entry::Entry;
 use super::orders::{self, Changed};
 use crate::column::values;
@@ -153,7 +153,9 @@ async fn insert_transactions(
     .bind(values(&rows, |row| row.posting.sequence))
     .bind(values(&rows, |row| row.log.entry.event_id()))
     .bind(values(&rows, |row| row.log.applied.log.0))
-    .bind(values(&rows, |row| Json(&*row.log.info)))
+    .bind(values(&rows, |row| {
+        Json(info_of_postings(row.log.entry.source, &row.log.info))
+    }))
     .execute(connection)
     .await?;
 

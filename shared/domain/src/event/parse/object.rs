@@ -3,6 +3,7 @@
 use super::{balance, order, report};
 use crate::event::body::{Event, Parsed};
 use crate::event::content::Content;
+use crate::event::extent::{Extent, LEFT_OUT};
 use crate::event::fields::{Field, Fields};
 use crate::event::kind::Kind;
 use crate::event::malformed::MalformedKind;
@@ -31,12 +32,7 @@ pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
 
     let unknown = fields.into_rest();
     let (raw, content_hash) = content.finish();
-    let mut info = Map::new();
-    for (key, part) in [("metadata", metadata), ("unknown", unknown), ("raw", raw)] {
-        if !part.is_empty() {
-            info.insert(key.to_owned(), Json::Object(part));
-        }
-    }
+    let mut info = info_of([("metadata", metadata), ("unknown", unknown)], raw);
     info.insert("source".to_owned(), source.into_string().into());
 
     Ok(Event {
@@ -51,6 +47,24 @@ pub(super) fn parse(kind: Kind, object: Map<String, Json>) -> Field<Event> {
         content_hash,
         body,
     })
+}
+
+/// Returns the info of the free parts and the raw texts. What happened is a fact however much a bot adds to it: a part that
+/// is too large is left out, and `left_out` says why.
+fn info_of(free: [(&str, Map<String, Json>); 2], raw: Map<String, Json>) -> Map<String, Json> {
+    let mut info = Map::new();
+    let mut left_out = Map::new();
+    for (key, part) in free {
+        match Extent::of(&part).excess() {
+            Some(why) => left_out.insert(key.to_owned(), why.into()),
+            None => info.insert(key.to_owned(), Json::Object(part)),
+        };
+    }
+    info.insert("raw".to_owned(), Json::Object(raw));
+    info.insert(LEFT_OUT.to_owned(), Json::Object(left_out));
+
+    info.retain(|_, part| part.as_object().is_none_or(|part| !part.is_empty()));
+    info
 }
 
 fn check_version(fields: &mut Fields<'_>) -> Field<()> {

@@ -1,7 +1,7 @@
 //! Tests of valid events.
 
 use super::*;
-use crate::event::Body;
+use crate::event::{Body, FREE_BYTES_MAX, FREE_KEYS_MAX};
 use crate::ids::AccountId;
 use crate::ledger::{
     Asset, Belief, Command, Direction, Fee, Hold, Lock, Movement, OrderId, OrderStep, OrderTerms,
@@ -270,6 +270,58 @@ fn keeps_unknown_fields_of_a_fill_in_their_own_object() {
     let kept = &parsed(Kind::OrderFilled, &event).info["unknown"];
 
     assert_eq!(kept, &json!({"other": 2, "fill": {"invented": 1}}));
+}
+
+/// Returns an object of `bytes` bytes.
+fn object_of(bytes: usize) -> Value {
+    json!({"a": "x".repeat(bytes - r#"{"a":""}"#.len())})
+}
+
+/// Returns an object with `keys` keys on two levels.
+fn nested_keys(keys: usize) -> Value {
+    let inner: Map<String, Value> = (1..keys).map(|key| (key.to_string(), json!(1))).collect();
+    json!({"a": [inner]})
+}
+
+#[test]
+fn stores_free_parts_up_to_their_limits() {
+    for part in [object_of(FREE_BYTES_MAX), nested_keys(FREE_KEYS_MAX)] {
+        let mut event = with(Kind::OrderFilled, "metadata", part.clone());
+        for (key, value) in part.as_object().expect("an object") {
+            event[key] = value.clone();
+        }
+
+        let info = parsed(Kind::OrderFilled, &event).info;
+
+        assert_eq!(info["metadata"], part);
+        assert_eq!(info["unknown"], part);
+        assert!(!info.contains_key("left_out"));
+    }
+}
+
+#[test]
+fn an_event_with_too_large_free_parts_is_taken_without_them() {
+    for (part, size) in [
+        (object_of(FREE_BYTES_MAX + 1), "16385 bytes with 1 keys"),
+        (nested_keys(FREE_KEYS_MAX + 1), "bytes with 257 keys"),
+    ] {
+        let plain = parsed(Kind::OrderFilled, &example(Kind::OrderFilled));
+        let mut event = with(Kind::OrderFilled, "metadata", part.clone());
+        for (key, value) in part.as_object().expect("an object") {
+            event[key] = value.clone();
+        }
+
+        let taken = parsed(Kind::OrderFilled, &event);
+
+        assert_eq!(taken.body, plain.body);
+        assert_eq!(taken.content_hash, plain.content_hash);
+        for left_out in ["metadata", "unknown"] {
+            assert!(!taken.info.contains_key(left_out));
+            let why = taken.info["left_out"][left_out].as_str().expect("a reason");
+            assert!(why.contains(size), "{why}");
+            assert!(why.contains("at most 16384 bytes and 256 keys"), "{why}");
+        }
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ async fn a_trade_writes_complete_postings() {
     .bind(bought.batch.timestamp)
     .bind(world.user.0)
     .bind(world.trading.0)
-    .bind(&bought.info)
+    .bind(json!({"source": "tiris-bot"}))
     .fetch_all(world.pool())
     .await
     .expect("rows");

@@ -54,6 +54,9 @@ pub(crate) fn launch(
             .env("TIRIS_BARE_SUBJECTS", "refuse")
             // Upkeep must not delete history that was generated for a measurement.
             .env("TIRIS_LOG_DAYS", "0")
+            // A backlog of few users is measured, not their quota.
+            .env("TIRIS_USER_EVENTS_PER_MINUTE", "0")
+            .env("TIRIS_USER_BYTES_PER_MINUTE", "0")
     })
 }
 

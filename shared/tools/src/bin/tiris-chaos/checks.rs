@@ -2,6 +2,7 @@
 
 mod order;
 mod poison;
+pub(crate) mod probe;
 mod rest;
 pub(crate) mod seen;
 pub(crate) mod settle;

@@ -73,7 +73,7 @@ async fn finish(run: &Run, load: Publishing, accounts: &[RestAccount]) -> Result
         .wait_until_ready()
         .await
         .context("the system does not recover")?;
-    let messages = checks::stream::read_all(&run.system.nats_url).await?;
+    let messages = checks::stream::read_all(&run.system.nats_url, run.load.has_unreadable).await?;
     checks::settle::wait(&run.system, &messages, &run.options).await?;
     let settled = run.begun.elapsed();
 

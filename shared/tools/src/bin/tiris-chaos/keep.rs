@@ -23,7 +23,7 @@ pub(crate) async fn everything(system: &System, folder: &Path) -> Result<()> {
     let dumped = run_program(&mut dump).await;
 
     let mut file = BufWriter::new(File::create(folder.join("streams.jsonl"))?);
-    for message in stream::read_all(&system.nats_url).await? {
+    for message in stream::read_all(&system.nats_url, true).await? {
         let line = json!({"stream": message.stream, "seq": message.seq, "lane": message.lane,
                           "subject": message.subject, "payload": String::from_utf8_lossy(&message.payload)});
         writeln!(file, "{line}")?;

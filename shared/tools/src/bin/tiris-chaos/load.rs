@@ -3,6 +3,7 @@
 mod book;
 pub(crate) mod event;
 pub(crate) mod late;
+pub(crate) mod noise;
 mod poison;
 pub(crate) mod publish;
 pub(crate) mod script;

@@ -82,6 +82,8 @@ enum Scenario {
     Restore,
     /// One worker and several side by side, and lanes that change hands under load
     Scale,
+    /// One user publishes the worst events as fast as possible
+    Noisy,
     /// Events, requests and live streams at an even pace, while memory and open files must stay flat; not part of `all`
     Soak,
     /// One after the other, but the soak
@@ -113,6 +115,7 @@ async fn run(cli: Cli) -> Result<bool> {
             Scenario::Trouble => scenario::trouble::run(&options).await?,
             Scenario::Restore => scenario::restore::run(&options).await?,
             Scenario::Scale => scenario::scale::run(&options).await?,
+            Scenario::Noisy => scenario::noisy::run(&options).await?,
             Scenario::Soak => scenario::soak::run(&options).await?,
             Scenario::All => break,
         });

@@ -38,6 +38,8 @@ pub(crate) struct Load {
     pub(crate) events: u32,
     /// The time they are spread over.
     pub(crate) duration: Duration,
+    /// Whether the streams get messages that no client can parse.
+    pub(crate) has_unreadable: bool,
 }
 
 /// The state that the tasks of a run share.

@@ -3,6 +3,7 @@
 mod client;
 pub(crate) mod failover;
 pub(crate) mod faults;
+pub(crate) mod noisy;
 mod requests;
 pub(crate) mod restore;
 pub(crate) mod rolling;

@@ -14,6 +14,8 @@ pub(crate) enum Purpose {
     Faults,
     /// The pauses between faults.
     Pauses,
+    /// The messages of a noisy user.
+    Noise,
     /// The requests of one REST client.
     Requests(usize),
 }
@@ -24,6 +26,7 @@ pub(crate) fn stream(seed: u64, purpose: Purpose) -> StdRng {
         Purpose::Users => 1,
         Purpose::Faults => 2,
         Purpose::Pauses => 3,
+        Purpose::Noise => 4,
         Purpose::Requests(number) => 2000 + number as u64,
         Purpose::Publisher(number) => 1000 + number as u64,
     };

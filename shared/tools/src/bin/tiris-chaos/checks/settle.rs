@@ -1,4 +1,5 @@
-//! Waits until both streams are processed: the cursor of every lane is at its last message and no dead letter is retried.
+//! Waits until both streams are processed: the cursor of every lane is at its last message, none was passed over, and no
+//! dead letter is retried.
 
 use super::stream::Stored;
 use crate::run::Options;
@@ -44,12 +45,17 @@ pub(crate) async fn wait(system: &System, messages: &[Stored], options: &Options
         )
         .fetch_one(&system.pool)
         .await?;
-        if behind.is_empty() && letters == 0 {
+        let (detours, passed): (i64, i64) =
+            sqlx::query_as("SELECT count(*), coalesce(sum(behind), 0)::bigint FROM lane_detours")
+                .fetch_one(&system.pool)
+                .await?;
+        if behind.is_empty() && letters == 0 && detours == 0 {
             return Ok(());
         }
 
         let waiting = format!("{letters} dead letters waiting after {attempts} attempts");
-        stall.check(format_args!("{behind:?}, {waiting}"))?;
+        let passed = format!("{passed} messages of {detours} users passed over");
+        stall.check(format_args!("{behind:?}, {waiting}, {passed}"))?;
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -13,6 +13,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
         name: "faults",
         events: options.events,
         duration: Duration::from_secs(u64::from(options.seconds)),
+        has_unreadable: false,
     };
     let (run, publishing) = Publishing::begin(load, options, None).await?;
     run.phase("injecting");

@@ -17,6 +17,7 @@ const LOAD: Load = Load {
     name: "restore",
     events: 10_000,
     duration: Duration::from_secs(20),
+    has_unreadable: false,
 };
 /// From the start to the copy, and from the copy to the restore.
 const PAUSE: Duration = Duration::from_secs(6);

@@ -15,6 +15,7 @@ const LOAD: Load = Load {
     name: "rolling",
     events: 6_000,
     duration: Duration::from_secs(20),
+    has_unreadable: false,
 };
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {

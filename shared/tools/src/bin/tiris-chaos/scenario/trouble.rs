@@ -20,6 +20,7 @@ const LOAD: Load = Load {
     name: "trouble",
     events: 6_000,
     duration: Duration::from_secs(60),
+    has_unreadable: false,
 };
 /// The length of each trouble.
 const LENGTH: Duration = Duration::from_secs(9);

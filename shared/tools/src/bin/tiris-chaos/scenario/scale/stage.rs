@@ -76,6 +76,8 @@ impl Stage {
                 .env("NATS_URL", self.nats.url())
                 .env("TIRIS_LANES", LANES.to_string())
                 .env("TIRIS_LEASE_SECONDS", LEASE.as_secs().to_string())
+                .env("TIRIS_USER_EVENTS_PER_MINUTE", "0")
+                .env("TIRIS_USER_BYTES_PER_MINUTE", "0")
                 .log(self.folder.path().join(log))
         })
     }
