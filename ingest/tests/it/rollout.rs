@@ -6,10 +6,9 @@ use tiris_ingest::context::Context;
 use tiris_ingest::lane::Step;
 use tiris_runtime::database;
 
-/// Changes the type of columns that the ledger and the lane read, which outdates their prepared statements.
+/// Changes the type of columns that the ledger reads, which outdates its prepared statements.
 const MIGRATION: &str = "ALTER TABLE sub_accounts ALTER COLUMN symbol TYPE varchar(200); \
-    ALTER TABLE processed_events ALTER COLUMN event_id TYPE varchar(200); \
-    ALTER TABLE ingest_lanes ALTER COLUMN reason TYPE varchar(200)";
+    ALTER TABLE processed_events ALTER COLUMN event_id TYPE varchar(200) COLLATE \"C\"";
 
 #[tokio::test]
 async fn a_lane_survives_changed_columns_without_waiting() -> Result<()> {

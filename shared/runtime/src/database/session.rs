@@ -89,20 +89,19 @@ impl Session {
     }
 
     async fn prepare(&self, connection: &mut PgConnection) -> sqlx::Result<Result<(), Unusable>> {
+        // First, so that a session of other clients keeps its settings.
+        if !self.is_exclusive.load(Ordering::Relaxed) {
+            match pooler::probe(&self.options, connection).await? {
+                pooler::Probe::Shared => return Ok(Err(Unusable::Shared)),
+                pooler::Probe::Exclusive => self.is_exclusive.store(true, Ordering::Relaxed),
+                pooler::Probe::Unknown => {}
+            }
+        }
+
         let set = one_row(connection, self.setting_statement()).await?;
         let read = one_row(connection, self.reading_statement()).await?;
-
-        // The server's own spelling of each value, such as 5s for 5000ms, is what it returned when it was set.
-        for (index, name) in self.settings.keys().enumerate() {
-            let wanted: String = set.try_get(index)?;
-            let found: String = read.try_get(index)?;
-            if found != wanted {
-                return Ok(Err(Unusable::Setting {
-                    name,
-                    found,
-                    wanted,
-                }));
-            }
+        if let Some(differs) = self.difference(&texts(&set)?, &texts(&read)?) {
+            return Ok(Err(differs));
         }
 
         let statements: String = read.try_get("statements")?;
@@ -113,14 +112,20 @@ impl Session {
         if self.usage == Use::Changes && read_only == ON {
             return Ok(Err(Unusable::ReadOnly));
         }
-        if !self.is_exclusive.load(Ordering::Relaxed) {
-            match pooler::probe(&self.options, connection).await? {
-                pooler::Probe::Shared => return Ok(Err(Unusable::Shared)),
-                pooler::Probe::Exclusive => self.is_exclusive.store(true, Ordering::Relaxed),
-                pooler::Probe::Unknown => {}
-            }
-        }
         Ok(Ok(()))
+    }
+
+    /// Compares the values of all settings in the order of their names. What the server returned when a value was set is its
+    /// own spelling, such as 5s for 5000ms.
+    fn difference(&self, set: &[String], read: &[String]) -> Option<Unusable> {
+        let names = self.settings.keys().copied();
+        let mut settings = names.zip(set.iter().zip(read));
+        let (name, (wanted, found)) = settings.find(|(_, (wanted, found))| wanted != found)?;
+        Some(Unusable::Setting {
+            name,
+            found: found.clone(),
+            wanted: wanted.clone(),
+        })
     }
 
     /// Returns whether an idle session is alive and still has a server for its use.
@@ -167,6 +172,45 @@ pub(super) async fn one_row(connection: &mut PgConnection, text: String) -> sqlx
         .await
 }
 
+/// Returns the columns of a row, which are all texts.
+fn texts(row: &PgRow) -> sqlx::Result<Vec<String>> {
+    (0..row.len()).map(|index| row.try_get(index)).collect()
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_setting_is_named_with_both_values() {
+        let settings = [("lock_timeout", "4000ms"), ("timezone", "UTC")];
+        let session = Session::new(settings.into_iter(), Use::Changes, PgConnectOptions::new());
+        let texts = |texts: [&str; 2]| texts.map(str::to_owned);
+        let set = texts(["4s", "UTC"]);
+
+        let same = session.difference(&set, &set);
+        let differs = session.difference(&set, &texts(["0", "UTC"]));
+
+        assert_eq!(same, None);
+        let words = differs.expect("a difference").to_string();
+        let expected = "the session setting lock_timeout is \"0\" right after it was set to \"4s\"";
+        assert!(words.starts_with(expected), "{words}");
+    }
+
+    #[test]
+    fn the_last_value_of_a_setting_counts() {
+        let settings = [("lock_timeout", "4s"), ("lock_timeout", "it's")];
+        let session = Session::new(settings.into_iter(), Use::Changes, PgConnectOptions::new());
+
+        let statement = session.setting_statement();
+
+        assert_eq!(
+            statement,
+            "SELECT set_config('lock_timeout', 'it''s', false)"
+        );
+    }
 }
