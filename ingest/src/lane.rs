@@ -129,7 +129,7 @@ impl Lane {
         }
     }
 
-    /// Returns the stream sequence up to which every message is processed.
+    /// Returns the stream sequence up to which every message is processed, or passed over for a detour.
     #[must_use]
     pub const fn cursor(&self) -> u64 {
         self.position.state.cursor

@@ -117,7 +117,7 @@ struct LaneInside {
     lease_until: Option<DateTime<Utc>>,
     /// Counter that increases with each change of owner
     epoch: i64,
-    /// Stream sequence up to which all messages are processed
+    /// Stream sequence up to which all messages are processed, except those of users who exceed the quota
     cursor: i64,
     /// Time of the last commit
     #[oai(nullable)]

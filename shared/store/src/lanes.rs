@@ -1,4 +1,5 @@
-//! Lanes: owner, epoch, lease and cursor of each. Every message of the lane up to the stream sequence of the cursor is done.
+//! Lanes: owner, epoch, lease and cursor of each. Every message of the lane up to the stream sequence of the cursor is done,
+//! except those of [`detours`].
 
 pub(crate) mod columns;
 pub mod detours;
@@ -20,7 +21,7 @@ pub struct LaneState {
     pub epoch: i64,
     /// Token of the owner; `None` when the lane is free.
     pub owner: Option<Uuid>,
-    /// Last stream sequence that is done.
+    /// Last stream sequence that is done, except for detours.
     #[sqlx(try_from = "i64")]
     pub cursor: u64,
     /// Fingerprint of the message at the cursor; `None` without a message, or when it has expired.

@@ -64,7 +64,7 @@ pub struct LaneFigures {
     pub lease_until: Option<DateTime<Utc>>,
     /// Incremented at every change of owner.
     pub epoch: i64,
-    /// Every message up to this stream sequence is done.
+    /// Every message up to this stream sequence is done, except those of detours.
     pub cursor: i64,
     /// Activity of the lane.
     #[sqlx(try_from = "String")]
