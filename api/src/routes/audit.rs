@@ -69,7 +69,7 @@ impl From<Model> for AuditEntry {
 #[derive(Object, Serialize)]
 struct AuditPage {
     /// Entries, newest first
-    audit: Vec<AuditEntry>,
+    audit: Listed<AuditEntry>,
     /// Position of the page in the list
     pagination: Pagination,
 }
@@ -98,16 +98,19 @@ impl ListAudit {
         resource_type: Query<Option<String>>,
         /// Only actions on the resource with this id
         resource_id: Query<Option<String>>,
-        /// Only actions at or after this moment, RFC 3339
-        start_date: Query<Option<DateTime<Utc>>>,
-        /// Only actions before this moment, RFC 3339
-        end_date: Query<Option<DateTime<Utc>>>,
+        /// Only actions at or after this time, RFC 3339 or a date
+        start_date: Query<Option<QueryTime>>,
+        /// Only actions before this time, RFC 3339 or a date
+        end_date: Query<Option<QueryTime>>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,action`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
     ) -> Answer<AuditPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
+        let chosen = Chosen::of::<AuditEntry>(fields.0.as_deref())?;
         let own = (!caller.is_admin()).then_some(caller.user().0);
         let rows = Entity::find()
             .filter(equal(Column::UserId, own))
@@ -132,12 +135,21 @@ impl ListAudit {
             caller.record_read(&state).await?;
         }
 
-        let key = |row: &Model| (row.timestamp, row.id);
-        let (rows, pagination) = page.read(state.histories.lists(), rows, ORDER, key).await?;
-
-        Ok(Reply::read(AuditPage {
-            audit: rows.into_iter().map(AuditEntry::from).collect(),
+        let list = List {
+            rows,
+            columns: ORDER,
+            key: |row: &Model| (row.timestamp, row.id),
+        };
+        let mut answer = state.answers.begin(caller.user());
+        let (rows, pagination) = page
+            .read(&mut answer, state.histories.lists(), list, |row| {
+                chosen.serialize(&AuditEntry::from(row))
+            })
+            .await?;
+        let data = AuditPage {
+            audit: rows.into(),
             pagination,
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

@@ -208,6 +208,12 @@ pub const TABLES: &[TableRights] = &[
         read: READ,
     },
     TableRights {
+        table: "lane_detours",
+        api: READ,
+        ingest: ALL,
+        read: READ,
+    },
+    TableRights {
         table: "oauth_identities",
         api: ALL,
         ingest: NOTHING,

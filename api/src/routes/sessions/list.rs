@@ -32,11 +32,26 @@ struct Session {
     rotates: bool,
 }
 
+impl Session {
+    fn new(row: Model, current: Uuid) -> Self {
+        Self {
+            id: row.id,
+            current: row.id == current,
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            expires_at: row.expires_at,
+            user_agent: row.user_agent,
+            ip: row.ip,
+            rotates: row.refresh_generation.is_some(),
+        }
+    }
+}
+
 /// A page of the caller's sessions.
 #[derive(Object, Serialize)]
 struct SessionPage {
     /// Active sessions, newest first
-    sessions: Vec<Session>,
+    sessions: Listed<Session>,
     /// Position of the page in the list
     pagination: Pagination,
 }
@@ -52,34 +67,36 @@ impl ListSessions {
         &self,
         caller: Caller<Self>,
         state: Data<&State>,
+        /// Names of the fields to return of each object, separated by commas, such as `id,created_at`; by default all
+        fields: Query<Option<String>>,
         /// Rows in the page, 1 to 1000; by default 100
         limit: Query<Option<u64>>,
         /// `next_cursor` of the previous page; pages stay stable while new rows come in
         cursor: Query<Option<String>>,
     ) -> Answer<SessionPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
+        let chosen = Chosen::of::<Session>(fields.0.as_deref())?;
         let rows = Entity::find()
             .filter(Column::UserId.eq(caller.user().0))
             .filter(Column::RevokedAt.is_null())
             .filter(Expr::col(Column::ExpiresAt.as_column_ref()).gt(Expr::current_timestamp()));
 
-        let key = |row: &Model| (row.created_at, row.id);
-        let (rows, pagination) = page.read(&state.db, rows, ORDER, key).await?;
-
+        let list = List {
+            rows,
+            columns: ORDER,
+            key: |row: &Model| (row.created_at, row.id),
+        };
         let current = caller.session();
-        let sessions = rows.into_iter().map(|row| Session {
-            id: row.id,
-            current: row.id == current,
-            created_at: row.created_at,
-            last_used_at: row.last_used_at,
-            expires_at: row.expires_at,
-            user_agent: row.user_agent,
-            ip: row.ip,
-            rotates: row.refresh_generation.is_some(),
-        });
-        Ok(Reply::read(SessionPage {
-            sessions: sessions.collect(),
+        let mut answer = state.answers.begin(caller.user());
+        let (rows, pagination) = page
+            .read(&mut answer, &state.db, list, |row| {
+                chosen.serialize(&Session::new(row, current))
+            })
+            .await?;
+        let data = SessionPage {
+            sessions: rows.into(),
             pagination,
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

@@ -18,6 +18,7 @@ const LOAD: Load = Load {
     name: "failover",
     events: 5_000,
     duration: Duration::from_secs(25),
+    has_unreadable: false,
 };
 /// From the start of the load to the failover.
 const BEFORE: Duration = Duration::from_secs(6);

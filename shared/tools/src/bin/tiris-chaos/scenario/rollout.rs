@@ -15,6 +15,7 @@ const LOAD: Load = Load {
     name: "rollout",
     events: 6_000,
     duration: Duration::from_secs(20),
+    has_unreadable: false,
 };
 /// Between two steps, so that every statement runs on the changed schema.
 const PAUSE: Duration = Duration::from_secs(2);
