@@ -146,7 +146,8 @@ async fn a_batch_that_is_not_fresh_at_its_end_is_retried() -> Result<()> {
     let mut lane = world.lane().await?;
     world
         .execute(
-            "CREATE SEQUENCE tries; CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
+            "CREATE SEQUENCE tries; GRANT USAGE ON SEQUENCE tries TO tiris_ingest; \
+             CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
              LANGUAGE plpgsql AS $$ BEGIN IF batch_timestamp IS NOT NULL AND nextval('tries') = 1 THEN \
              RAISE EXCEPTION 'late' USING ERRCODE = 'serialization_failure'; END IF; END $$",
         )

@@ -32,7 +32,9 @@ async fn count_partitions(world: &World, history: &str) -> Result<usize> {
 async fn with_old_logs() -> Result<World> {
     let world = World::new().await?;
     world
-        .execute("SELECT ensure_partitions(now() - interval '15 months', 3)")
+        .execute(
+            "SET LOCAL ROLE tiris_owner; SELECT ensure_partitions(now() - interval '15 months', 3)",
+        )
         .await?;
     world.execute(LOGS).await?;
     Ok(world)
@@ -279,7 +281,7 @@ async fn the_lag_of_a_free_lane_is_everything_behind_its_cursor() -> Result<()> 
         .number("SELECT stream_created_at FROM ingest_lanes")
         .await?;
 
-    let mut connection = world.pool().acquire().await?;
+    let mut connection = world.service.acquire().await?;
     let lanes =
         retention::sample_free_lanes(&mut connection, EventStream::Trading, created_at, 8).await?;
 

@@ -7,7 +7,7 @@ use tiris_ingest::context::Context;
 use tiris_ingest::lane::Lane;
 use tiris_ingest::upkeep::purge;
 use tiris_store::tradings::{self, Purged};
-use tiris_testing::{eventually, grow_history};
+use tiris_testing::{Role, eventually, grow_history};
 
 const POSTINGS: i32 = 11_000;
 const PIECE: u32 = 2_000;
@@ -21,7 +21,8 @@ const ORDER: &str = "INSERT INTO orders (id, user_id, trading_id, order_id, ordi
     SELECT gen_random_uuid(), user_id, id, 'another', 0, 'open', now(), now(), now(), now() FROM tradings WHERE id = $1";
 
 async fn delete(world: &World) -> Result<()> {
-    let mut transaction = world.service.begin().await?;
+    let api = world.database.pool_as(Role::Api)?;
+    let mut transaction = api.begin().await?;
     let trading = TradingId(world.trading);
     tradings::delete(&mut transaction, UserId(world.user), trading).await?;
     transaction.commit().await?;

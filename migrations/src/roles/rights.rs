@@ -288,7 +288,20 @@ pub const TABLES: &[TableRights] = &[
     },
     TableRights {
         table: "sub_accounts",
-        api: WRITE,
+        // An account never moves to another user.
+        api: &[
+            Select,
+            Insert,
+            UpdateOf(&[
+                "name",
+                "balance",
+                "locked",
+                "sequence",
+                "deleted_at",
+                "info",
+                "updated_at",
+            ]),
+        ],
         ingest: &[
             Select,
             UpdateOf(&["balance", "locked", "sequence", "updated_at"]),
@@ -303,7 +316,17 @@ pub const TABLES: &[TableRights] = &[
     },
     TableRights {
         table: "tradings",
-        api: WRITE,
+        api: &[
+            Select,
+            Insert,
+            UpdateOf(&[
+                "exchange_binding_id",
+                "name",
+                "status",
+                "info",
+                "updated_at",
+            ]),
+        ],
         ingest: &[Select, UpdateOf(&["updated_at"])],
         read: READ,
     },

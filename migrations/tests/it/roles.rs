@@ -82,6 +82,8 @@ const CASES: [Case; 3] = [
             "SELECT delete_trading_log(id(3), now())",
         ],
         denied: &[
+            "UPDATE sub_accounts SET user_id = id(2)",
+            "UPDATE tradings SET type = 'paper'",
             "UPDATE ingest_lanes SET cursor = 0",
             "INSERT INTO ingest_workers (id, owner_token, alive_until, version, host) VALUES (id(1), id(1), now(), '', '')",
             "DELETE FROM dead_letters",

@@ -126,7 +126,7 @@ async fn a_replay_that_loses_a_race_is_repeated() {
     // Every second posting fails like a deadlock; a sequence counts on when the transaction is rolled back.
     world
         .execute(
-            "CREATE SEQUENCE postings; \
+            "CREATE SEQUENCE postings; GRANT USAGE ON SEQUENCE postings TO tiris_api; \
              CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN IF nextval('postings') % 2 = 1 THEN RAISE EXCEPTION 'lost' USING ERRCODE = '40P01'; END IF; \
              RETURN NEW; END $$; \

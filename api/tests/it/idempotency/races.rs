@@ -119,7 +119,7 @@ async fn the_wait_for_a_key_is_limited() {
 }
 
 /// Rejects two of three bookings as too late.
-const TWO_TOO_LATE: &str = "CREATE SEQUENCE tries; \
+const TWO_TOO_LATE: &str = "CREATE SEQUENCE tries; GRANT USAGE ON SEQUENCE tries TO tiris_api; \
     CREATE OR REPLACE FUNCTION assert_fresh(batch_timestamp timestamptz) RETURNS void \
     LANGUAGE plpgsql AS $$ BEGIN IF batch_timestamp IS NOT NULL AND nextval('tries') % 3 <> 0 THEN \
     RAISE EXCEPTION 'late' USING ERRCODE = 'serialization_failure'; END IF; END $$";
