@@ -31,7 +31,7 @@ pub(crate) fn dead_letters_of<'a>(
 
 fn dead_letter(item: &Item, cause: &Cause, key: LaneKey, stream_created_at: i64) -> NewLetter {
     let message = &item.message;
-    let names = item.work.names();
+    let names = item.work().names();
 
     NewLetter {
         key,
@@ -44,7 +44,7 @@ fn dead_letter(item: &Item, cause: &Cause, key: LaneKey, stream_created_at: i64)
         event_id: names.event_id,
         user_id: publisher(&message.subject).unwrap_or(names.user_id),
         trading_id: names.trading_id,
-        accounts: item.work.entry().map(accounts),
+        accounts: item.work().entry().map(accounts),
         class: cause.class(),
         code: cause.code(),
         reason: storable(&cause.to_string()),

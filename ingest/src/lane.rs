@@ -54,6 +54,8 @@ const RECONNECT_MAX: Duration = Duration::from_secs(2);
 const BATCH_TARGET: Duration = Duration::from_millis(250);
 /// The same for messages of users who exceed their quota, for which others wait too.
 const DETOUR_TARGET: Duration = Duration::from_millis(100);
+/// How many of these are read at first.
+const DETOUR_GETS: u64 = 16;
 /// The weight of the first batch of a lane: more than 500 usual events.
 const BATCH_WEIGHT: u64 = 1024 * 1024;
 /// How long a read waits for its first message.
@@ -94,6 +96,8 @@ pub struct Lane {
     detours: Detours,
     /// The same for messages of users who exceed their quota.
     detour_pace: Pace,
+    /// How many of these are read at once.
+    detour_gets: Pace,
     /// Creation time of the stream that `read_up_to` belongs to.
     read_of: i64,
     /// Sequence of the last message that was read.
@@ -119,6 +123,7 @@ impl Lane {
             pending: Vec::new(),
             pace: Pace::new(BATCH_WEIGHT, BATCH_TARGET),
             detour_pace: Pace::new(BATCH_WEIGHT, DETOUR_TARGET),
+            detour_gets: Pace::new(DETOUR_GETS, DETOUR_TARGET / 2),
             read_of: 0,
             read_up_to: 0,
             retries: Retries::default(),

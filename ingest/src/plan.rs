@@ -2,6 +2,7 @@
 
 use crate::stream::Message;
 use chrono::{DateTime, Utc};
+use std::sync::OnceLock;
 use tiris_domain::event::{BareSubjects, Subject};
 use tiris_domain::lane::EventStream;
 use tiris_store::ledger::{Entry, Origin, Work};
@@ -15,29 +16,43 @@ const MESSAGE_WEIGHT: u64 = 1024;
 pub(crate) struct Item {
     /// The message as stored in the stream.
     pub(crate) message: Message,
-    /// A ledger entry, a heartbeat, or a malformed event.
-    pub(crate) work: Work,
     /// The user in the subject, in canonical form.
     pub(crate) publisher: Option<Uuid>,
+    stream: EventStream,
+    bare: BareSubjects,
+    work: OnceLock<Work>,
 }
 
 impl Item {
+    /// Returns a message of `stream` that is parsed when its work is needed: the lane may pass over it.
+    pub(crate) fn new(message: Message, stream: EventStream, bare: BareSubjects) -> Self {
+        Self {
+            publisher: publisher_of(&message.subject),
+            message,
+            stream,
+            bare,
+            work: OnceLock::new(),
+        }
+    }
+
     /// Parses a message of `stream`.
     pub(crate) fn parse(message: Message, stream: EventStream, bare: BareSubjects) -> Self {
-        let origin = Origin {
-            stream,
-            stream_seq: message.stream_seq,
-            broker_time: Some(DateTime::<Utc>::from_timestamp_nanos(message.broker_time)),
-        };
-        let work = Work::parse(&message.subject, &message.payload, bare, &origin);
+        let item = Self::new(message, stream, bare);
+        item.work();
+        item
+    }
 
-        let publisher = publisher_of(&message.subject);
-
-        Self {
-            message,
-            work,
-            publisher,
-        }
+    /// Returns a ledger entry, a heartbeat, or a malformed event.
+    pub(crate) fn work(&self) -> &Work {
+        self.work.get_or_init(|| {
+            let message = &self.message;
+            let origin = Origin {
+                stream: self.stream,
+                stream_seq: message.stream_seq,
+                broker_time: Some(DateTime::<Utc>::from_timestamp_nanos(message.broker_time)),
+            };
+            Work::parse(&message.subject, &message.payload, self.bare, &origin)
+        })
     }
 
     /// Returns its share of the work of a transaction: the cost of any message, plus its bytes.
@@ -48,7 +63,7 @@ impl Item {
 
     /// Returns the user whose ledger entry or dead letter the message becomes, if it is known.
     pub(crate) fn user(&self) -> Option<Uuid> {
-        match &self.work {
+        match self.work() {
             Work::Entry(entry) => Some(entry.user.0),
             Work::Malformed(malformed) => malformed.user_id,
             Work::Heartbeat(_) => None,
@@ -58,7 +73,7 @@ impl Item {
 
 impl AsRef<Work> for Item {
     fn as_ref(&self) -> &Work {
-        &self.work
+        self.work()
     }
 }
 
@@ -79,5 +94,5 @@ pub(crate) fn plan(messages: Vec<Message>, stream: EventStream, bare: BareSubjec
 pub(crate) fn entries<'a>(
     items: impl IntoIterator<Item = &'a Item>,
 ) -> impl Iterator<Item = &'a Entry> {
-    items.into_iter().filter_map(|item| item.work.entry())
+    items.into_iter().filter_map(|item| item.work().entry())
 }

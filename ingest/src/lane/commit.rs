@@ -176,6 +176,10 @@ async fn attempt(
     let started = Instant::now();
     let key = position.key;
     let events = batch.items.len();
+    // Before the transaction, whose locks others wait for.
+    for item in &batch.items {
+        item.work();
+    }
     let mut outcome = transact_with_races(context, position, batch).await;
     if let Err(Interrupt::Failed(error)) = &outcome {
         let is_the_event = may_be_the_event(error);

@@ -10,8 +10,8 @@ use std::time::Instant;
 use tiris_store::error::Result;
 use tiris_store::lanes::detours::{Advance, Detour};
 
-/// Direct gets that are sent at once.
-const DIRECT_GETS: u32 = 128;
+/// Direct gets that are sent at once, at most.
+const DIRECT_GETS_MAX: u64 = 128;
 
 impl Lane {
     /// Continues the next detour, if any may continue now.
@@ -53,12 +53,15 @@ impl Lane {
     }
 
     /// Reads the next messages of the user up to the lane's cursor.
-    async fn read_detour(&self, detour: &Detour) -> Result<Vec<Item>> {
+    async fn read_detour(&mut self, detour: &Detour) -> Result<Vec<Item>> {
         let key = self.position.key;
         let subjects = [subjects::of_user_in_lane(key, detour.user_id)];
         let connection = &self.context.connection;
         let from = detour.cursor + 1;
-        let found = next_from(connection, key.stream, from, &subjects, DIRECT_GETS).await?;
+        let gets = self.detour_gets.limit().min(DIRECT_GETS_MAX);
+        let begun = Instant::now();
+        let found = next_from(connection, key.stream, from, &subjects, gets).await?;
+        self.detour_gets.succeeded(gets, begun.elapsed());
 
         let bare = self.context.bare_subjects;
         let passed = found
@@ -66,7 +69,7 @@ impl Lane {
             .map(|direct| direct.message)
             .filter(|message| message.stream_seq <= self.cursor());
         Ok(passed
-            .map(|message| Item::parse(message, key.stream, bare))
+            .map(|message| Item::new(message, key.stream, bare))
             .collect())
     }
 

@@ -3,6 +3,7 @@
 //!
 //! Owns when a reader is opened, dropped and replaced. The lane verifies its position before a reader is opened.
 
+use super::pace::Pace;
 use super::position::LanePosition;
 use super::prefetch::Prefetch;
 use crate::context::Context;
@@ -20,8 +21,11 @@ const FAILED_READERS_MAX: u32 = 3;
 /// Each further failure doubles the number of direct gets, up to two to the power of this number: every message that the
 /// client cannot receive costs all lanes their connection.
 const SINGLES_DOUBLINGS_MAX: u32 = 6;
-/// Direct gets that are sent at once.
-const DIRECT_GETS: u32 = 128;
+/// Direct gets that are sent at once, at first and at most.
+const DIRECT_GETS_START: u64 = 32;
+const DIRECT_GETS_MAX: u64 = 128;
+/// How long direct gets that are sent at once should take.
+const DIRECT_TARGET: Duration = Duration::from_millis(100);
 /// How long the lane reads by direct gets after a message that no reader can receive: more of them are likely, and each of
 /// them would cost all lanes their connection.
 const UNREADABLE_WAIT: Duration = Duration::from_secs(30);
@@ -54,7 +58,7 @@ impl Failures {
 }
 
 /// The source of a lane's messages.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Source {
     prefetch: Option<Prefetch>,
     failures: Failures,
@@ -62,6 +66,19 @@ pub(super) struct Source {
     is_suspect: bool,
     /// Until when the lane reads by direct gets.
     unreadable_until: Option<Instant>,
+    direct_pace: Pace,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            prefetch: None,
+            failures: Failures::default(),
+            is_suspect: false,
+            unreadable_until: None,
+            direct_pace: Pace::new(DIRECT_GETS_START, DIRECT_TARGET),
+        }
+    }
 }
 
 impl Source {
@@ -163,7 +180,10 @@ impl Source {
         let subjects = subjects::of_lane(key, context.lanes);
         let from = position.state.cursor + 1;
         let stream = key.stream;
-        let found = next_from(&context.connection, stream, from, &subjects, DIRECT_GETS).await?;
+        let gets = self.direct_pace.limit().min(DIRECT_GETS_MAX);
+        let begun = Instant::now();
+        let found = next_from(&context.connection, stream, from, &subjects, gets).await?;
+        self.direct_pace.succeeded(gets, begun.elapsed());
         self.is_suspect = false;
         if found.is_empty() {
             self.failures.singles_due = 0;
@@ -181,7 +201,7 @@ impl Source {
         self.failures.singles_due = self.failures.singles_due.saturating_sub(read);
         let items = found
             .into_iter()
-            .map(|direct| Item::parse(direct.message, stream, context.bare_subjects));
+            .map(|direct| Item::new(direct.message, stream, context.bare_subjects));
         Ok(Some(items.collect()))
     }
 }

@@ -91,7 +91,7 @@ impl Part {
         let of_ledger: Vec<&Entry> = entries(&bare).collect();
         let states = ledger::claim_states(transaction, &of_ledger).await?;
         let is_settled = |item: &&Item| {
-            let key = item.work.entry().and_then(Entry::event_key);
+            let key = item.work().entry().and_then(Entry::event_key);
             let state = key.and_then(|key| states.get(&key));
             is_heartbeat(&item.message) || state.is_some_and(|state| *state != ClaimState::Dead)
         };
@@ -136,7 +136,7 @@ impl Part {
     ) -> Result<()> {
         let done = self.items.iter().zip(dispositions);
         let applied = done.filter(|(_, disposition)| disposition.is_applied());
-        let applied = applied.filter_map(|(item, _)| item.work.entry());
+        let applied = applied.filter_map(|(item, _)| item.work().entry());
 
         dead_letters::close_applied(transaction, applied, &Actor::RangeReplay(self.job)).await
     }
@@ -166,7 +166,9 @@ impl Part {
     ) -> Result<()> {
         let done = self.items.iter().zip(dispositions);
         let refused = done.filter(|(_, disposition)| disposition.cause().is_some());
-        let refused: Vec<&Entry> = refused.filter_map(|(item, _)| item.work.entry()).collect();
+        let refused: Vec<&Entry> = refused
+            .filter_map(|(item, _)| item.work().entry())
+            .collect();
         let stream = self.key.stream;
 
         dead_letters::release_malformed(transaction, stream, self.created_at, &refused).await

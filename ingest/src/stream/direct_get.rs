@@ -59,13 +59,13 @@ pub async fn next_from(
     stream: EventStream,
     seq: u64,
     subjects: &[String],
-    gets: u32,
+    gets: u64,
 ) -> Result<Vec<DirectMessage>> {
     let Some(next) = first(connection, stream, seq, subjects).await? else {
         return Ok(Vec::new());
     };
     let from = next.message.stream_seq + 1;
-    let places = from..from + u64::from(gets);
+    let places = from..from + gets;
     let more = places
         .clone()
         .map(|place| first(connection, stream, place, subjects));

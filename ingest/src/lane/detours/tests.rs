@@ -22,7 +22,7 @@ fn item(user: u128, stream_seq: u64) -> Item {
         stream_seq,
         broker_time: i64::try_from(stream_seq).expect("a sequence") * SECOND,
     };
-    Item::parse(message, EventStream::Trading, BareSubjects::Refuse)
+    Item::new(message, EventStream::Trading, BareSubjects::Refuse)
 }
 
 /// A step of the lane, or an accident.
