@@ -156,15 +156,17 @@ async fn the_runbook_lets_publishers_go_on_after_a_full_stream() -> Result<()> {
     let mut worker = world.worker_with(&[("TIRIS_STREAM_BYTES", &bytes)])?;
     worker.ready().await?;
 
-    // A bot floods its own subject, and the stream is full.
-    let flood = vec![b'x'; 10_000];
-    let (accepted, why) = world.flood(&world.subject(), &flood).await?;
+    // A bot floods its own subject until the stream has no room even for a short message of a neighbour.
+    let (long, why) = world.flood(&world.subject(), &[b'x'; 10_000]).await?;
     ensure!(why.contains("maximum bytes exceeded"), "{why}");
-    let letters = i64::try_from(accepted)?;
-    world.rows_reach("dead_letters", letters).await?;
-    let credit = world.btc_credit("1").to_string();
-    let refused = world.offer(&world.subject(), credit.as_bytes()).await?;
+    let (short, _) = world.flood(&world.subject(), b"x").await?;
+    let letters = i64::try_from(long + short)?;
+    let neighbour = Kind::BalanceUpdated.subject_of(Uuid::now_v7());
+    let refused = world.offer(&neighbour, b"a neighbour").await?;
     ensure!(refused.is_err(), "the stream is not full");
+
+    let not_reported = "ingest_lanes WHERE status <> 'running'";
+    world.rows_reach(not_reported, 0).await?;
 
     // 1. `tiris-ingest status` names the full stream and the subject that fills it.
     let status = world.run(&["status"]).await?;
@@ -188,6 +190,7 @@ async fn the_runbook_lets_publishers_go_on_after_a_full_stream() -> Result<()> {
     worker.ready().await?;
 
     // 4. Publishers go on; nothing was lost.
+    let credit = world.btc_credit("1").to_string();
     assert_eq!(world.config().await?.max_bytes, 400_000);
     assert_eq!(
         world.offer(&world.subject(), credit.as_bytes()).await?,
