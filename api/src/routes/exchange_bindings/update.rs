@@ -138,15 +138,12 @@ impl UpdateExchangeBinding {
                     .replace(&mut tx, &state.secrets, &current)
                     .await?;
             }
-            let changed = exchange_bindings::update(&mut tx, id, name, info).await?;
-            let changed = match changed {
-                Some(changed) => changed,
-                None if credentials.is_any() => change::lock(&mut tx, &caller, id).await?,
-                None => {
-                    return tx
-                        .finish_unchanged(ExchangeBinding::try_from(current)?)
-                        .await;
-                }
+            let is_new = credentials.is_any();
+            let changed = exchange_bindings::update(&mut tx, id, name, info, is_new).await?;
+            let Some(changed) = changed else {
+                return tx
+                    .finish_unchanged(ExchangeBinding::try_from(current)?)
+                    .await;
             };
 
             let mut after = summary(&changed);
