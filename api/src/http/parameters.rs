@@ -256,7 +256,7 @@ mod tests {
         let upper = refusal(&transactions, &[("trading_id", &id.to_uppercase())]);
 
         assert_eq!(once, "");
-        assert!(twice.contains("limit is given 2 times"), "{twice}");
+        assert!(twice.contains("is given 2 times"), "{twice}");
         assert!(upper.contains(id), "{upper}");
     }
 

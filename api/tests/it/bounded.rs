@@ -96,7 +96,7 @@ async fn short_lists(world: &World, user: &User<'_>, account: &str) {
          SELECT gen_random_uuid(), user_id, 'n' || n, 'virtual', 'private' \
          FROM sub_accounts, generate_series(1, $2) AS n WHERE id = $1::uuid",
         "INSERT INTO bots (id, user_id, trading_id, component, status, last_seen_at) \
-         SELECT gen_random_uuid(), user_id, trading_id, 'n' || n, 'ok', now() \
+         SELECT gen_random_uuid(), user_id, trading_id, 'n' || n, 'healthy', now() \
          FROM sub_accounts, generate_series(1, $2) AS n WHERE id = $1::uuid",
         "INSERT INTO holds (sub_account_id, order_id, symbol, trading_id, amount) \
          SELECT id, 'n' || n, '', trading_id, 1 FROM sub_accounts, generate_series(1, $2) AS n WHERE id = $1::uuid",
@@ -188,8 +188,8 @@ async fn an_order_with_large_logs_is_bounded() {
     let book = user.book("grid", "0", "0").await;
     insert_large(&world, &book.stock, 80).await;
     let order: uuid::Uuid = sqlx::query_scalar(
-        "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, status, first_event_time, last_event_time) \
-         SELECT gen_random_uuid(), user_id, trading_id, 'ETH/BTC', 'o', 'open', now(), now() \
+        "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, status, first_event_time, last_event_time) \
+         SELECT gen_random_uuid(), user_id, trading_id, 'ETH/BTC', 'o', 0, 'open', now(), now() \
          FROM sub_accounts WHERE id = $1::uuid RETURNING id",
     )
     .bind(&book.stock)

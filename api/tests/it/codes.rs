@@ -105,6 +105,13 @@ async fn of_callers(world: &World, user: &User<'_>) -> Vec<Row> {
     let limited =
         World::start_with(|settings| settings.protection.rates.general = NonZeroU32::new(1)).await;
     limited.anonymous("/v1/tradings").await;
+    let full = World::start_with(|settings| settings.protection.quotas.tradings = 1).await;
+    let owner = full.user("owner").await;
+    let trading = async |name: &str| {
+        let body = json!({"name": name, "type": "paper"});
+        owner.post("/v1/tradings", body).await
+    };
+    trading("one").await.data();
 
     let anonymous = world.anonymous("/v1/tradings").await;
     let forged = world.get_as("forged", "/v1/tradings").await;
@@ -117,6 +124,7 @@ async fn of_callers(world: &World, user: &User<'_>) -> Vec<Row> {
         ("ACCOUNT_DISABLED", LIST, refused),
         ("RATE_LIMITED", LIST, too_many),
         ("ACCESS_DENIED", "GET /v1/users", users),
+        ("QUOTA_EXCEEDED", "POST /v1/tradings", trading("two").await),
     ]
 }
 

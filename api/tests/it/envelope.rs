@@ -84,6 +84,26 @@ async fn a_wrong_method_gets_the_allowed_methods() {
 }
 
 #[tokio::test]
+async fn http_1_1_requires_one_host() {
+    let world = World::start().await;
+
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\n", "HTTP/1.1 400"),
+        ("GET / HTTP/1.1\r\nhost: x\r\nhost: y\r\n", "HTTP/1.1 400"),
+        ("GET / HTTP/1.1\r\nhost: x\r\n", "HTTP/1.1 200"),
+        ("GET / HTTP/1.0\r\n", "HTTP/1.0 200"),
+    ] {
+        let mut stream = TcpStream::connect(world.address).await.expect("connected");
+        let request = format!("{head}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+
+        let mut answer = vec![0; 12];
+        stream.read_exact(&mut answer).await.expect("an answer");
+        assert_eq!(String::from_utf8_lossy(&answer), status, "{head}");
+    }
+}
+
+#[tokio::test]
 async fn rejects_a_chunked_body_at_the_limit() {
     let world = World::start().await;
     let user = world.user("ann").await;

@@ -90,6 +90,7 @@ async fn metrics_count_requests_and_measure_statements() {
         let answer = service.get(&unknown, token, "t").await;
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
     }
+    service.get("/v1/invented", token, "t").await;
     let metrics = service.metrics().await;
 
     // By an entity twice, and by SQL once for the session.
@@ -97,6 +98,7 @@ async fn metrics_count_requests_and_measure_statements() {
         r#"database_query_duration_seconds_count{statement="select sub_accounts"} 2"#,
         r#"database_query_duration_seconds_count{statement="select sessions"} 1"#,
         r#"http_requests_total{method="GET",path="/v1/users/me",status="200"} 1"#,
+        r#"http_requests_total{method="GET",path="unmatched",status="404"} 1"#,
     ] {
         let found = metrics.lines().any(|line| line == series);
         assert!(found, "{series}: {metrics}");

@@ -113,22 +113,24 @@ pub async fn share(connection: &mut PgConnection, user: UserId, id: BindingId) -
 }
 
 /// Changes name and info of a locked binding as far as they are given, and returns it; `None` when nothing changes, and then
-/// nothing is written.
+/// nothing is written. After a change of its credentials the binding is always written, because its time is its version.
 pub async fn update(
     connection: &mut PgConnection,
     id: BindingId,
     name: Option<&Name>,
     info: Option<&Info>,
+    has_new_credentials: bool,
 ) -> Result<Option<Model>> {
     Ok(sqlx::query_as(concat!(
         "UPDATE exchange_bindings SET name = coalesce($2, name), info = coalesce($3, info), \
          updated_at = clock_timestamp() WHERE id = $1 \
-         AND (name, info::text) IS DISTINCT FROM (coalesce($2, name), coalesce($3, info)::text) RETURNING ",
+         AND ($4 OR (name, info::text) IS DISTINCT FROM (coalesce($2, name), coalesce($3, info)::text)) RETURNING ",
         columns!()
     ))
     .bind(id.0)
     .bind(name.map(Name::as_str))
     .bind(info.map(Json))
+    .bind(has_new_credentials)
     .fetch_optional(connection)
     .await?)
 }

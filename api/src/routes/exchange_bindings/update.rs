@@ -169,14 +169,11 @@ impl UpdateExchangeBinding {
                 kept
             });
             let new_info = info.as_ref().or(kept.as_ref());
-            let changed = exchange_bindings::update(&mut tx, id, name, new_info).await?;
-            let changed = match changed {
-                Some(changed) => changed,
-                None if credentials.is_any() => change::lock(&mut tx, &caller, id).await?,
-                None => {
-                    let unchanged = ExchangeBinding::try_from(current)?;
-                    return tx.finish_unchanged(unchanged).await;
-                }
+            let is_new = credentials.is_any() || was_in_clear;
+            let changed = exchange_bindings::update(&mut tx, id, name, new_info, is_new).await?;
+            let Some(changed) = changed else {
+                let unchanged = ExchangeBinding::try_from(current)?;
+                return tx.finish_unchanged(unchanged).await;
             };
 
             let mut after = summary(&changed);

@@ -6,11 +6,8 @@ use crate::http::answer;
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
 use crate::routes::tradings::object::not_purged;
-use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{QuerySelect, QueryTrait};
 use tiris_domain::states::LogSource;
 use tiris_store::entity::trading_logs::{Column, Entity, Model};
-use tiris_store::entity::{sub_accounts, transactions};
 
 operation!(ListTradingLogs: User, General, [INVALID_FILTER]);
 
@@ -42,7 +39,7 @@ impl ListTradingLogs {
         state: Data<&State>,
         /// Only logs of this trading
         trading_id: Query<Option<Uuid>>,
-        /// Only logs that name this sub-account or booked a transaction on it
+        /// Only logs that name this sub-account
         sub_account_id: Query<Option<Uuid>>,
         /// Only logs that name this order, at most 128 characters
         order_id: Query<Option<String>>,
@@ -80,7 +77,7 @@ impl ListTradingLogs {
         };
         let rows = owned(caller.user())
             .filter(equal(Column::TradingId, trading_id.0))
-            .filter(touching(sub_account_id.0, caller.user()))
+            .filter(equal(Column::SubAccountId, sub_account_id.0))
             .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
             .filter(equal_text(Column::Type, "type", r#type.0)?)
             .filter(equal(
@@ -99,38 +96,6 @@ impl ListTradingLogs {
         let data = read(&mut answer, &state, &page, rows, &chosen).await?;
         Ok(Reply::list(data, answer))
     }
-}
-
-/// Selects logs that name a sub-account, and trades with a leg on it: log and legs share their time, by which the legs
-/// are found. All logs without a sub-account.
-fn touching(account: Option<Uuid>, user: UserId) -> Condition {
-    let Some(account) = account else {
-        return Condition::all();
-    };
-    let trading = sub_accounts::Entity::find()
-        .select_only()
-        .column(sub_accounts::Column::TradingId)
-        .filter(sub_accounts::Column::Id.eq(account))
-        .filter(sub_accounts::Column::UserId.eq(user.0))
-        .into_query();
-    let leg = |own: transactions::Column, of_log: Column| {
-        Expr::col(own.as_column_ref()).equals(of_log.as_column_ref())
-    };
-    let legs = transactions::Entity::find()
-        .select_only()
-        .expr(Expr::value(1))
-        .filter(transactions::Column::SubAccountId.eq(account))
-        .filter(leg(transactions::Column::Timestamp, Column::Timestamp))
-        .filter(leg(transactions::Column::TradingLogId, Column::Id))
-        .into_query();
-
-    Condition::all()
-        .add(Column::TradingId.in_subquery(trading))
-        .add(
-            Condition::any()
-                .add(Column::SubAccountId.eq(account))
-                .add(Expr::exists(legs)),
-        )
 }
 
 /// Returns the trading logs of a user, without those of tradings that are being purged.

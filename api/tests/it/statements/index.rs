@@ -28,6 +28,7 @@ fn values(name: &str, book: &Book, middle: DateTime<Utc>) -> Vec<String> {
         "min_amount" => one("990"),
         "max_amount" => one("995"),
         "info" => one("%7B%22n%22%3A100%7D"),
+        "fields" => one("id"),
         "limit" => one("1000"),
         "cursor" => one(&cursor(middle, Uuid::max())),
         "offset" => one("3000"),
