@@ -45,20 +45,23 @@ pub async fn record(
     actor: &Actor,
     action: &Action<'_>,
 ) -> Result<()> {
-    sqlx::query("SELECT record_audit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)")
-        .bind(new_id())
-        .bind(actor.user.map(|user| user.0))
-        .bind(actor.session)
-        .bind(&actor.ip)
-        .bind(actor.agent.as_deref().map(stored_agent))
-        .bind(&actor.trace_id)
-        .bind(action.name)
-        .bind(action.resource)
-        .bind(&action.id)
-        .bind(&action.before)
-        .bind(&action.after)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "SELECT record_audit(id => $1, user_id => $2, session_id => $3, ip => $4, agent => $5, trace_id => $6, \
+         action => $7, resource_type => $8, resource_id => $9, before => $10, after => $11)",
+    )
+    .bind(new_id())
+    .bind(actor.user.map(|user| user.0))
+    .bind(actor.session)
+    .bind(&actor.ip)
+    .bind(actor.agent.as_deref().map(stored_agent))
+    .bind(&actor.trace_id)
+    .bind(action.name)
+    .bind(action.resource)
+    .bind(&action.id)
+    .bind(&action.before)
+    .bind(&action.after)
+    .execute(connection)
+    .await?;
 
     Ok(())
 }
