@@ -85,8 +85,14 @@ async fn a_waiting_request_takes_over_after_a_failure() {
         let worker = worker.expect("one session works").pid;
         world.run("SELECT pg_terminate_backend($1)", worker).await;
 
-        let left = waiting(&world, 1).await;
-        assert!(left[0].query.contains("sub_accounts"), "{left:?}");
+        // The session waits for the key until the ended one has released it.
+        eventually("one session that works", LIMIT, async || {
+            let left = waiting(&world, 1).await;
+            ensure!(left[0].query.contains("sub_accounts"), "{left:?}");
+            Ok(())
+        })
+        .await
+        .expect("it takes over");
         holder.rollback().await.expect("released");
     };
 

@@ -80,7 +80,7 @@ async fn a_conversion_to_timescale_and_back_is_lossless() {
     let native = Kept::of(&database).await;
     let schema = text(&database, SCHEMA).await;
     let rights = &native.rights;
-    assert!(rights.contains("pg_monitor=ar/tiris}"), "{rights}");
+    assert!(rights.contains("pg_monitor=ar/tiris_owner}"), "{rights}");
 
     assert!(convert(&database, HistoryKind::Timescale).await);
     let form = history(database.url()).await.expect("a form");

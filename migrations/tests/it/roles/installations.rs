@@ -136,7 +136,8 @@ async fn tables_belong_to_the_owner_whoever_migrates() {
         .expect("a connection");
     let owners: Vec<String> = sqlx::query_scalar(
         "SELECT DISTINCT pg_get_userbyid(relowner)::text FROM pg_class WHERE relnamespace = 'public'::regnamespace
-         UNION SELECT pg_get_userbyid(proowner)::text FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
+         UNION SELECT pg_get_userbyid(proowner)::text FROM pg_proc p WHERE pronamespace = 'public'::regnamespace
+             AND NOT EXISTS (SELECT FROM pg_depend WHERE classid = 'pg_proc'::regclass AND objid = p.oid AND deptype = 'e')",
     )
     .fetch_all(&mut connection)
     .await
