@@ -3,14 +3,16 @@
 //! Consumers without acknowledgements do not notice a delivery that is lost in a reconnect, so every reader compares the count
 //! with that at its opening.
 
+use async_nats::jetstream::response::Response;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tiris_domain::ids::UserId;
 use tiris_runtime::config::NatsConfig;
 use tiris_runtime::nats;
 use tiris_runtime::trace::Trace;
 use tiris_store::error::{Error, Result, Source};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 /// A connection to NATS that counts its disconnects.
@@ -20,13 +22,13 @@ pub struct Connection {
     pub client: async_nats::Client,
     /// JetStream on this client.
     pub jetstream: async_nats::jetstream::Context,
-    disconnects: Arc<AtomicU64>,
+    disconnects: watch::Sender<u64>,
 }
 
 impl Connection {
     /// Starts connecting and returns immediately. The client retries forever, so that the worker can start before NATS.
     pub async fn open(config: &NatsConfig) -> Result<Self> {
-        let disconnects = Arc::new(AtomicU64::new(0));
+        let disconnects = watch::Sender::new(0);
         let count = disconnects.clone();
         let options = nats::options(config, "tiris-ingest").await;
         let options = options.map_err(|error| unavailable("NATS credentials file", error))?;
@@ -41,7 +43,7 @@ impl Connection {
                         return;
                     }
                     // A slow consumer or a server error can also mean a lost delivery.
-                    count.fetch_add(1, Ordering::AcqRel);
+                    count.send_modify(|count| *count += 1);
                     if event == async_nats::Event::Disconnected {
                         nats::gauge_connected(false);
                         tracing::warn!("lost the connection to NATS");
@@ -80,7 +82,23 @@ impl Connection {
     /// Returns how often the connection was lost since the start.
     #[must_use]
     pub fn disconnects(&self) -> u64 {
-        self.disconnects.load(Ordering::Acquire)
+        *self.disconnects.borrow()
+    }
+
+    /// Returns the response to a request to the API of JetStream. Fails as soon as the connection is lost, because a response
+    /// on its way is lost with it.
+    pub async fn request<T: DeserializeOwned>(
+        &self,
+        subject: String,
+        request: &Value,
+    ) -> Result<Response<T>> {
+        let mut disconnects = self.disconnects.subscribe();
+        tokio::select! {
+            response = self.jetstream.request(subject, request) => {
+                response.map_err(|error| unavailable("NATS", error))
+            }
+            _ = disconnects.changed() => Err(unavailable("NATS", "the connection was lost")),
+        }
     }
 
     /// Returns whether the connection is up.

@@ -133,8 +133,7 @@ async fn get(
     request: &Value,
 ) -> Result<Option<DirectMessage>> {
     let subject = format!("STREAM.MSG.GET.{}", stream.name());
-    let response = connection.jetstream.request(subject, request).await;
-    let message = match response.map_err(unavailable)? {
+    let message = match connection.request(subject, request).await? {
         Response::Ok(StoredMessage { message }) => message,
         Response::Err { error } if error.error_code() == ErrorCode::NO_MESSAGE_FOUND => {
             return Ok(None);

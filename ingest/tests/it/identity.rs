@@ -239,6 +239,7 @@ async fn a_gap_halts_the_lanes_until_an_operator_accepts_it() -> Result<()> {
     let before = configure(&world, |config| {
         config.max_messages = 2;
         config.discard = DiscardPolicy::Old;
+        config.discard_new_per_subject = false;
     })
     .await?;
     world.jetstream().update_stream(before).await?;

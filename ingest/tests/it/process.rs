@@ -158,7 +158,7 @@ const WRONG: [(&str, &str); 27] = [
     ("TIRIS_DATABASE_CONNECTIONS", "1"),
     ("NATS_URL", "nats://[broken"),
     ("NATS_CREDENTIALS_FILE", "/nonexistent.creds"),
-    ("TIRIS_ENV", "staging"),
+    ("TIRIS_ENV", "prod"),
     ("TIRIS_ADMIN_LISTEN", "nowhere"),
     ("TIRIS_LOG", "loud=very=much"),
     ("TIRIS_LOG_FORMAT", "xml"),
