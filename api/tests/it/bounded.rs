@@ -1,6 +1,5 @@
-//! Bounded answers: pages by rows and bytes, chosen fields, quotas, and the memory of the process.
+//! Bounded answers: pages by rows and bytes, chosen fields, and quotas.
 
-mod memory;
 mod quotas;
 
 use crate::world::{User, World, text};
@@ -13,7 +12,7 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024 + 64 * 1024;
 const MANY: i32 = 1_003;
 
 /// Inserts logs with transactions whose free JSON has 60 KiB of keys, as bots may send.
-pub(crate) const LARGE_ROWS: &str = "WITH large AS (SELECT jsonb_object_agg('k' || k, k) AS info FROM generate_series(1, 4000) AS k), \
+const LARGE_ROWS: &str = "WITH large AS (SELECT jsonb_object_agg('k' || k, k) AS info FROM generate_series(1, 4000) AS k), \
     log AS (INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, event_time, type, source, info) \
         SELECT gen_random_uuid(), now() - n * interval '1 second', a.user_id, a.trading_id, a.id, now(), 'x', 'bot', large.info \
         FROM sub_accounts a, large, generate_series(1, $2) AS n WHERE a.id = $1::uuid) \
@@ -22,7 +21,7 @@ pub(crate) const LARGE_ROWS: &str = "WITH large AS (SELECT jsonb_object_agg('k' 
     SELECT gen_random_uuid(), now() - n * interval '1 second', a.user_id, a.trading_id, a.id, now(), 'credit', 'large', 1, n, \
         n + 1000, gen_random_uuid(), large.info, 'o' FROM sub_accounts a, large, generate_series(1, $2) AS n WHERE a.id = $1::uuid";
 
-pub(crate) async fn insert_large(world: &World, account: &str, rows: i32) {
+async fn insert_large(world: &World, account: &str, rows: i32) {
     sqlx::query(LARGE_ROWS)
         .bind(account)
         .bind(rows)
@@ -188,8 +187,9 @@ async fn an_order_with_large_logs_is_bounded() {
     let book = user.book("grid", "0", "0").await;
     insert_large(&world, &book.stock, 80).await;
     let order: uuid::Uuid = sqlx::query_scalar(
-        "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, status, first_event_time, last_event_time) \
-         SELECT gen_random_uuid(), user_id, trading_id, 'ETH/BTC', 'o', 0, 'open', now(), now() \
+        "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, status, first_event_time, last_event_time, \
+         created_at, updated_at) \
+         SELECT gen_random_uuid(), user_id, trading_id, 'ETH/BTC', 'o', 0, 'open', now(), now(), now(), now() \
          FROM sub_accounts WHERE id = $1::uuid RETURNING id",
     )
     .bind(&book.stock)

@@ -10,6 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
+use tiris_migrations::roles::rights::Role;
 use tokio::net::TcpStream;
 
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -40,7 +41,9 @@ impl PgBouncer {
     pub async fn start(program: &Path, port: u16, settings: &[&str]) -> Result<Self> {
         let folder = scratch_dir("pgbouncer")?;
         let user = ServerUser::for_servers()?;
-        fs::write(folder.path().join("users"), "\"tiris\" \"\"\n")?;
+        let logins = ["tiris"].into_iter().chain(Role::ALL.map(Role::name));
+        let logins: String = logins.map(|login| format!("\"{login}\" \"\"\n")).collect();
+        fs::write(folder.path().join("users"), logins)?;
         if let Some(user) = &user {
             user.own(folder.path())?;
         }

@@ -30,7 +30,7 @@ fn reports_all_mistakes_by_their_variables() {
         "--database-idle-seconds=86401",
         "--database-lifetime-seconds=x",
         "--database-statement-seconds=6",
-        "--environment=staging",
+        "--environment=prod",
         "--admin-listen=nowhere",
         "--shutdown-seconds=0",
         "--log-format=xml",

@@ -12,6 +12,7 @@ pub const TABLES: &[&str] = &[
     "idempotency_keys",
     "ingest_lanes",
     "ingest_workers",
+    "lane_detours",
     "oauth_identities",
     "oauth_states",
     "orders",
