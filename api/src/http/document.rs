@@ -37,7 +37,6 @@ pub(crate) fn completed(generated: &str) -> String {
     };
 
     nulls::describe(&mut document);
-    unwrap_references(&mut document);
     sort_tags(&mut document);
     for (path, item) in document["paths"].as_object_mut().into_iter().flatten() {
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
@@ -61,36 +60,6 @@ pub(crate) fn completed(generated: &str) -> String {
     }
 
     serde_json::to_string_pretty(&document).unwrap_or_else(|_| generated.to_owned())
-}
-
-/// Replaces the wrappers of a reference that add only a description: generators make a type of its own of each of them.
-fn unwrap_references(value: &mut Value) {
-    if let Some(items) = value.as_array_mut() {
-        items.iter_mut().for_each(unwrap_references);
-    }
-    let Some(fields) = value.as_object_mut() else {
-        return;
-    };
-    if let Some(Value::Array(parts)) = fields.get("allOf")
-        && let Some(unwrapped) = unwrapped(parts)
-    {
-        fields.remove("allOf");
-        fields.extend(unwrapped);
-    }
-    fields.values_mut().for_each(unwrap_references);
-}
-
-/// Returns a reference with its description, when the parts are nothing else.
-fn unwrapped(parts: &[Value]) -> Option<Map<String, Value>> {
-    let mut all = Map::new();
-    for part in parts {
-        let part = part.as_object()?;
-        if !part.keys().all(|key| key == "$ref" || key == "description") {
-            return None;
-        }
-        all.extend(part.clone());
-    }
-    all.contains_key("$ref").then_some(all)
 }
 
 /// Sorts the tags for readers; the framework sorts them by name.

@@ -150,28 +150,6 @@ fn every_write_except_sign_in_takes_an_idempotency_key() {
     }
 }
 
-/// Counts the wrappers that only refer to a schema.
-fn wrappers(value: &Value) -> usize {
-    let is_description = |part: &Value| {
-        let keys = part.as_object().into_iter().flat_map(|part| part.keys());
-        keys.clone().count() > 0 && keys.into_iter().all(|key| key == "description")
-    };
-    let parts = value["allOf"].as_array();
-    let real = parts.map(|parts| parts.iter().filter(|part| !is_description(part)).count());
-    let inner: usize = match value {
-        Value::Object(fields) => fields.values().map(wrappers).sum(),
-        Value::Array(items) => items.iter().map(wrappers).sum(),
-        _ => 0,
-    };
-
-    inner + usize::from(real == Some(1))
-}
-
-#[test]
-fn no_schema_wraps_a_single_reference() {
-    assert_eq!(wrappers(&document()), 0);
-}
-
 #[test]
 fn every_field_of_a_request_is_described() {
     let document = document();

@@ -1,4 +1,4 @@
-//! Tradings: their rows and changes; [`removal`] deletes and purges them.
+//! Tradings: their rows and changes; `removal` deletes and purges them.
 
 mod removal;
 
