@@ -16,7 +16,7 @@ use tiris_tools::exit_code;
 /// because CPython 3.11 can fail when two threads parse at once, as both operations do first.
 const FIRST: [&str; 2] = ["replayDeadLetter", "discardDeadLetter"];
 /// Operations that sign the caller out or whose response has no end: each has a run and a user of its own.
-const ALONE: [&str; 3] = ["deleteMe", "logout", "follow"];
+const ALONE: [&str; 4] = ["deleteMe", "logout", "logoutAll", "follow"];
 /// Duration of each of these separate runs.
 const ALONE_LIMIT: Duration = Duration::from_secs(15);
 /// Operations that cannot succeed without a login at a provider.

@@ -20,9 +20,11 @@ const NOTES: usize = 20;
 const DEAD_LETTERS: u64 = 20;
 const ORDERS: i32 = 20;
 const OTHERS: usize = 3;
+/// Further sessions of the caller, which the run ends.
+const SESSIONS: i32 = 20;
 
 /// The queries of the dictionaries. Most objects last: real tradings with money, and their binding, cannot be deleted.
-const DICTIONARIES: [(&str, &str); 8] = [
+const DICTIONARIES: [(&str, &str); 9] = [
     ("tradings", "SELECT id::text FROM tradings"),
     ("sub_accounts", "SELECT id::text FROM sub_accounts"),
     (
@@ -37,6 +39,10 @@ const DICTIONARIES: [(&str, &str); 8] = [
     ),
     ("dead_letters", "SELECT id::text FROM dead_letters"),
     ("others", "SELECT id::text FROM users WHERE role = 'user'"),
+    (
+        "sessions",
+        "SELECT id::text FROM sessions WHERE user_agent IS NULL",
+    ),
 ];
 
 #[derive(Deserialize)]
@@ -65,6 +71,8 @@ pub(crate) async fn seed(api: &ApiServer, token: &str, pool: &PgPool, folder: &P
         }
     }
 
+    insert_sessions(pool, me.id).await?;
+
     for (name, query) in DICTIONARIES {
         let values: Vec<String> = sqlx::query_scalar(query).fetch_all(pool).await?;
         let lines: String = values
@@ -73,6 +81,16 @@ pub(crate) async fn seed(api: &ApiServer, token: &str, pool: &PgPool, folder: &P
             .collect();
         fs::write(folder.join(format!("{name}.dict")), lines)?;
     }
+    Ok(())
+}
+
+/// Inserts sessions without a user agent, unlike that of the run.
+async fn insert_sessions(pool: &PgPool, user: Uuid) -> Result<()> {
+    let sessions = sqlx::query(
+        "INSERT INTO sessions (id, user_id, expires_at) \
+         SELECT gen_random_uuid(), $1, now() + interval '1 day' FROM generate_series(1, $2::int)",
+    );
+    sessions.bind(user).bind(SESSIONS).execute(pool).await?;
     Ok(())
 }
 
