@@ -188,7 +188,13 @@ impl Lane {
     /// Processes one batch: due dead letters if any, otherwise messages, read unless earlier ones are still pending. A `stop`
     /// ends the wait for messages; a batch that has begun is finished.
     pub async fn step(&mut self, stop: &CancellationToken) -> Step {
-        match self.try_step(stop).await {
+        let mut outcome = self.try_step(stop).await;
+        if matches!(&outcome, Err(Interrupt::Failed(error)) if error.is_outdated_session()) {
+            // A migration or a failover outdated the session; another one takes its place.
+            outcome = self.try_step(stop).await;
+        }
+
+        match outcome {
             Ok(step) => step,
             Err(Interrupt::Lost) => Step::Lost,
             Err(Interrupt::Moved(stored)) => {
