@@ -34,14 +34,18 @@ pub(crate) async fn apply(connection: &mut PgConnection) -> Result<()> {
     let wanted = wanted();
 
     for grant in present(connection).await?.difference(&wanted) {
-        let (privilege, object, grantee) = (grant.privilege(), &grant.object, &grant.grantee);
+        let privilege = grant.privilege();
+        let object = &grant.object;
+        let grantee = &grant.grantee;
         let statement = format!("REVOKE {privilege} ON {object} FROM {grantee}");
         run(connection, statement).await?;
     }
     // Read again, because a privilege that is taken from a table is taken from its columns.
     let present = present(connection).await?;
     for grant in wanted.difference(&present) {
-        let (privilege, object, grantee) = (grant.privilege(), &grant.object, &grant.grantee);
+        let privilege = grant.privilege();
+        let object = &grant.object;
+        let grantee = &grant.grantee;
         let statement = format!("GRANT {privilege} ON {object} TO {grantee}");
         run(connection, statement).await?;
     }
@@ -121,7 +125,7 @@ async fn run(connection: &mut PgConnection, statement: String) -> Result<()> {
     Ok(())
 }
 
-/// Lets the roles use the schema, and nobody but its owner create in it. PostgreSQL before 15 created schemas in which
+/// Lets the roles use the schema, and lets only its owner create in it. PostgreSQL before 15 created schemas in which
 /// everyone may.
 async fn close_schema(connection: &mut PgConnection) -> Result<()> {
     let roles = Role::ALL.map(Role::name);

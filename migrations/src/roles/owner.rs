@@ -13,7 +13,7 @@ struct Owner {
 }
 
 /// Lets the session act as the owner of the tables, where its user is a member of that role, so that all tables and
-/// functions have one owner whoever runs the command.
+/// functions have one owner, independent of the user who runs the command.
 pub(crate) async fn assume_owner(connection: &mut PgConnection) -> Result<()> {
     let owner: Owner = sqlx::query_as(
         "SELECT quote_ident(o.rolname) AS name,

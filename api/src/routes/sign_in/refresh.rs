@@ -43,7 +43,7 @@ impl Refresh {
     ///
     /// A session whose login had `rotate` gets a new refresh token each time, and the old one is used up. For 10 seconds a
     /// repeated request gets the same new one, so that two tabs, or a retry after a lost response, do no harm. Later the use of
-    /// an old token means that somebody has copied it: the session ends, and the audit trail records it.
+    /// an old token means that it was copied: the session ends, and the audit trail records it.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(
         &self,

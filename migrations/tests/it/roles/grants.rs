@@ -62,7 +62,9 @@ fn listed() -> BTreeSet<String> {
     for rights in TABLES {
         for role in Role::ALL {
             for right in rights.of(role) {
-                let (table, privilege, name) = (rights.table, right.privilege(), role.name());
+                let table = rights.table;
+                let privilege = right.privilege();
+                let name = role.name();
                 let columns = right.columns().iter();
                 listed.extend(columns.map(|column| format!("{table}.{column} {privilege} {name}")));
                 if right.columns().is_empty() {
