@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::filter::is_storable;
-use super::reading::{Item, List, Reading, Rows, Stop};
+use super::reading::{Found, Item, List, Reading, Rows, Stop};
 use crate::entities::Entities;
 use crate::history::Histories;
 use base64::Engine;
@@ -182,6 +182,26 @@ impl Page {
         trading: fn(&Q::Row) -> Uuid,
         convert: impl Fn(Q::Row) -> Result<I> + Send + Sync,
     ) -> Result<(Vec<I>, Pagination)> {
+        loop {
+            let turn = answer.turn().await?;
+            let found = self.try_history(answer, histories, &list, trading, &convert);
+            if let Found::Page(rows, pagination) = found.await? {
+                return Ok((rows, pagination));
+            }
+
+            drop(turn);
+            answer.enlarge().await?;
+        }
+    }
+
+    async fn try_history<Q: Rows, C: ColumnTrait, I: Item>(
+        &self,
+        answer: &mut Answer,
+        histories: &Histories,
+        list: &List<Q, C>,
+        trading: fn(&Q::Row) -> Uuid,
+        convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
+    ) -> Result<Found<I>> {
         let (replica, until) = match self.start {
             // A total counts all rows, new ones included.
             _ if self.include_total => (None, None),
@@ -199,16 +219,16 @@ impl Page {
                 lock(&tradings).insert(trading(&row));
                 convert(row)
             };
-            let read = self.latest_first(answer, replica.db(), &list, near, &noted);
-            let page = replica.query(read).await;
-            let found = lock(&tradings).iter().copied().collect();
-            if let Some(page) = page
-                && histories.are_living(found).await?
+            let read = self.latest_first(answer, replica.db(), list, near, &noted);
+            let found = replica.query(read).await;
+            let seen = lock(&tradings).iter().copied().collect();
+            if let Some(found) = found
+                && histories.are_living(seen).await?
             {
-                return Ok(page);
+                return Ok(found);
             }
         }
-        self.latest_first(answer, histories.lists(), &list, near, &convert)
+        self.latest_first(answer, histories.lists(), list, near, convert)
             .await
     }
 
@@ -219,21 +239,26 @@ impl Page {
         list: &List<Q, C>,
         near: Option<DateTime<Utc>>,
         convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
-    ) -> Result<(Vec<I>, Pagination)> {
+    ) -> Result<Found<I>> {
         if let Some(near) = near {
             let latest = List {
                 rows: list.rows.clone().filter(list.columns.0.gte(near)),
                 ..list.clone()
             };
-            let page = self.read(answer, db, latest, convert).await?;
-            if page.1.has_more {
-                return Ok(page);
+            let found = self.try_read(answer, db, &latest, convert).await?;
+            let is_final = match &found {
+                Found::Page(_, pagination) => pagination.has_more,
+                Found::OnlyInLarge => true,
+            };
+            if is_final {
+                return Ok(found);
             }
         }
-        self.read(answer, db, list.clone(), convert).await
+        self.try_read(answer, db, list, convert).await
     }
 
-    /// Reads the page of a list row by row, until it has all rows or as many bytes as the answer may have.
+    /// Reads the page of a list row by row, until it has all rows or as many bytes as the answer may have. Waits for the
+    /// turn of the answer, without a connection.
     pub(crate) async fn read<Q: Rows, C: ColumnTrait, I: Item>(
         &self,
         answer: &mut Answer,
@@ -241,26 +266,41 @@ impl Page {
         list: List<Q, C>,
         convert: impl Fn(Q::Row) -> Result<I> + Send + Sync,
     ) -> Result<(Vec<I>, Pagination)> {
-        let total = if self.include_total {
-            Some(list.rows.clone().count_all(db).await?)
-        } else {
-            None
-        };
+        loop {
+            let turn = answer.turn().await?;
+            let found = self.try_read(answer, db, &list, &convert).await?;
+            if let Found::Page(rows, pagination) = found {
+                return Ok((rows, pagination));
+            }
+
+            drop(turn);
+            answer.enlarge().await?;
+        }
+    }
+
+    /// Reads the page, unless it needs a large answer.
+    async fn try_read<Q: Rows, C: ColumnTrait, I: Item>(
+        &self,
+        answer: &mut Answer,
+        db: &Entities,
+        list: &List<Q, C>,
+        convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
+    ) -> Result<Found<I>> {
         let (timestamp, id) = list.columns;
-        let ordered = list.rows.order_by_desc(timestamp).order_by_desc(id);
+        let rows = list.rows.clone();
+        let ordered = rows.order_by_desc(timestamp).order_by_desc(id);
         let mut reading = Reading::new(self.limit, answer);
         let mut start = self.start;
 
         let has_more = loop {
             let chunk = reading.next_chunk();
             let rows = start.select(ordered.clone(), list.columns).limit(chunk);
-            let stop = timed_by_caller(reading.read(db, rows, list.key, &convert)).await?;
+            let stop = timed_by_caller(reading.read(db, rows, list.key, convert)).await?;
             match stop {
                 Stop::Full => break true,
                 Stop::End(received) if received < chunk => break false,
                 Stop::End(_) => {}
-                // The stream has ended, so that the wait holds no connection.
-                Stop::Large => reading.answer.enlarge().await?,
+                Stop::Large => return Ok(Found::OnlyInLarge),
             }
             if let Some(last) = reading.last {
                 start = Start::After(last);
@@ -268,6 +308,12 @@ impl Page {
         };
 
         let last = reading.last.filter(|_| has_more);
+        let rows = reading.items;
+        let total = if self.include_total {
+            Some(list.rows.clone().count_all(db).await?)
+        } else {
+            None
+        };
         let pagination = Pagination {
             offset: match self.start {
                 Start::Offset(offset) => Some(offset),
@@ -276,7 +322,7 @@ impl Page {
             total,
             ..Pagination::new(self.limit, last.map(Cursor::encode))
         };
-        Ok((reading.items, pagination))
+        Ok(Found::Page(rows, pagination))
     }
 }
 

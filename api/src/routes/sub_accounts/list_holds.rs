@@ -128,6 +128,8 @@ impl ListHolds {
         let place = cursor.0.as_deref().map(Place::decode).transpose()?;
         let account = sub_accounts::get(&state.pool, caller.user(), AccountId(id.0)).await?;
 
+        let mut answer = state.answers.begin(caller.user());
+        answer.fit_rows(limit).await?;
         let mut rows = Entity::find()
             .filter(Column::SubAccountId.eq(account.id))
             .filter(place.map_or_else(Condition::all, Place::following))
@@ -149,9 +151,10 @@ impl ListHolds {
             .into_iter()
             .map(|row| chosen.serialize(&Hold::try_from(row)?))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Reply::read(HoldList {
+        let data = HoldList {
             holds: holds.into(),
             pagination: Pagination::new(limit, next),
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }
