@@ -230,7 +230,11 @@ impl Answer {
     /// Waits until rows may be read. The caller must hold no database connection.
     pub(crate) async fn turn(&mut self) -> Result<Turn> {
         let own = self.answers.of(self.user).await;
-        let _waiting = own.waiting.try_acquire().map_err(|_| full())?;
+        let _waiting = if self.is_part {
+            None
+        } else {
+            Some(own.waiting.try_acquire().map_err(|_| full())?)
+        };
 
         if self.permit.is_none() && !self.is_part {
             let user = acquired(&own.small).await?;

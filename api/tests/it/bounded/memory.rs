@@ -43,7 +43,8 @@ struct Owner {
 
 impl Owner {
     async fn new(service: &Service, name: &str) -> Self {
-        let token = service.token(&["--email", &format!("{name}@example.com")]);
+        let email = format!("{name}@example.com");
+        let token = service.token(&["--email", email.as_str()]);
         let token = token.output().to_owned();
         let accounts = json!([{"name": "a", "symbol": "ETH"}]);
         let created: Value = service

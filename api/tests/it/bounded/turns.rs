@@ -6,7 +6,6 @@ use crate::world::{User, World};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
-use std::future::Future;
 
 /// More rows of 60 KiB than a page has room for.
 const ROWS: i32 = 80;

@@ -130,15 +130,11 @@ async fn send(user: &User<'_>, (method, path, body): &(Method, String, Value), a
         ("idempotency-key", key.as_str()),
         ("user-agent", agent.as_str()),
     ];
-    let body = match method {
+    let mut body = body.clone();
+    if *method == Method::PUT {
         // Each update changes something.
-        &Method::PUT => {
-            let mut body = body.clone();
-            body["info"]["at"] = at.into();
-            body
-        }
-        _ => body.clone(),
-    };
+        body["info"]["at"] = at.into();
+    }
     user.send_with(method.clone(), path, &headers, Some(body.to_string()))
         .await
 }
