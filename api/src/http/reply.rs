@@ -110,7 +110,9 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
             }
         };
         drop(data);
-        body.shrink_to_fit();
+        if held.is_some() {
+            body.shrink_to_fit();
+        }
 
         let tag = HeaderValue::from_str(&etag(&body[data_at]));
         let sent = Sent { body, _held: held };

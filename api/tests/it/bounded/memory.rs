@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Users, each with eight connections.
 const USERS: usize = 4;
@@ -24,6 +25,9 @@ const LARGE_BYTES: usize = 3 * 1024 * 1024;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
+
+/// Time in which a further answer would begin.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Returns the peak of the resident memory, in KiB.
 fn peak(service: &Service) -> u64 {
@@ -111,17 +115,26 @@ fn is_export(answer: &Held) -> bool {
     answer.path.starts_with("/v1/transactions") && !is_large(answer)
 }
 
+fn count(held: &[Held], kind: fn(&Held) -> bool) -> usize {
+    held.iter().filter(|held| kind(held)).count()
+}
+
 /// Waits until as many answers are in memory as can be at once, and then reads all.
 async fn read_all(requests: Vec<Asked>) -> Vec<Vec<u8>> {
     let mut waiting: FuturesUnordered<_> = requests.into_iter().map(Asked::begun).collect();
     let mut held: Vec<Held> = Vec::new();
-    let count =
-        |held: &[Held], kind: fn(&Held) -> bool| held.iter().filter(|held| kind(held)).count();
     while count(&held, is_large) < USERS * LARGE_PER_USER
         || count(&held, is_export) < USERS * EXPORTS_PER_USER
     {
         held.push(waiting.next().await.expect("an answer"));
     }
+    let further = async {
+        while let Some(answer) = waiting.next().await {
+            held.push(answer);
+        }
+    };
+    tokio::time::timeout(QUIET, further).await.ok();
+    assert_eq!(count(&held, is_large), USERS * LARGE_PER_USER, "at once");
 
     let mut bodies: FuturesUnordered<_> = held.into_iter().map(Held::read).collect();
     let mut read = Vec::new();

@@ -6,6 +6,7 @@ use crate::world::{User, World};
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::FuturesUnordered;
+use std::time::Duration;
 
 /// More rows of 60 KiB than a page has room for.
 const ROWS: i32 = 80;
@@ -17,6 +18,9 @@ const OF_PROCESS: usize = 12;
 const PARALLEL: usize = 12;
 /// The size of a large answer at least.
 const LARGE_BYTES: usize = 3 * 1024 * 1024;
+
+/// Time in which a further answer would begin.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Creates a user with a history of large rows.
 async fn owner<'w>(world: &'w World, name: &str) -> User<'w> {
@@ -67,6 +71,8 @@ async fn large_answers_take_turns_and_delay_no_others() {
 
     let eve = owner(&world, "eve").await;
     let mut of_eve = begin(ask_many(&eve, 1).await);
+    let early = tokio::time::timeout(QUIET, of_eve.next()).await;
+    assert!(early.is_err(), "a further large answer waits");
     assert_small_answers(&eve).await;
     drop(of_others.pop());
     let of_eve = of_eve.next().await.expect("the freed turn");
