@@ -149,7 +149,12 @@ async fn read_all(requests: Vec<Asked>) -> Vec<Vec<u8>> {
 
 #[tokio::test]
 async fn the_largest_answers_at_once_fit_into_memory() {
-    let service = Service::start(&[]).await;
+    // Unoptimized, the answers take long: only memory is tested here.
+    let service = Service::start(&[
+        ("TIRIS_DATABASE_ACQUIRE_SECONDS", "30"),
+        ("TIRIS_REQUEST_SECONDS", "120"),
+    ])
+    .await;
     let address: SocketAddr = service
         .api
         .trim_start_matches("http://")

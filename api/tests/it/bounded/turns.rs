@@ -19,6 +19,8 @@ const PARALLEL: usize = 12;
 /// The size of a large answer at least.
 const LARGE_BYTES: usize = 3 * 1024 * 1024;
 
+/// Time limit of a request. Unoptimized, large answers take long.
+const REQUEST_MAX: Duration = Duration::from_secs(120);
 /// Time in which a further answer would begin.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -50,8 +52,14 @@ async fn assert_small_answers(user: &User<'_>) {
 
 #[tokio::test]
 async fn large_answers_take_turns_and_delay_no_others() {
-    let world = World::start().await;
+    let world = World::start_with(|settings| settings.request_timeout = REQUEST_MAX).await;
     let ann = owner(&world, "ann").await;
+    let eve = owner(&world, "eve").await;
+    let mut others = Vec::new();
+    for name in ["bob", "cleo", "dan"] {
+        others.push(owner(&world, name).await);
+    }
+
     let mut of_ann = begin(ask_many(&ann, PARALLEL).await);
     let mut held = Vec::new();
     for _ in 0..OF_USER {
@@ -61,15 +69,13 @@ async fn large_answers_take_turns_and_delay_no_others() {
 
     // The other requests of the user are waiting, without keeping anything from other users.
     let mut of_others = Vec::new();
-    for name in ["bob", "cleo", "dan"] {
-        let other = owner(&world, name).await;
-        let begun = ask_many(&other, OF_USER).await.into_iter();
-        of_others.extend(join_all(begun.map(Asked::begun)).await);
-        assert_small_answers(&other).await;
+    for other in &others {
+        let asked = ask_many(other, OF_USER).await;
+        of_others.extend(join_all(asked.into_iter().map(Asked::begun)).await);
+        assert_small_answers(other).await;
     }
     assert_eq!(held.len() + of_others.len(), OF_PROCESS);
 
-    let eve = owner(&world, "eve").await;
     let mut of_eve = begin(ask_many(&eve, 1).await);
     let early = tokio::time::timeout(QUIET, of_eve.next()).await;
     assert!(early.is_err(), "a further large answer waits");
