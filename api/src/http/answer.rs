@@ -37,6 +37,7 @@ pub(crate) struct Answers {
     large: Arc<Semaphore>,
     /// Large answers, exports and other long reads that are read at once.
     long_reads: Arc<Semaphore>,
+    long_per_user: usize,
     reads_per_user: usize,
     users: Cache<UserId, Arc<OfUser>>,
 }
@@ -45,6 +46,7 @@ pub(crate) struct Answers {
 struct OfUser {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    long: Arc<Semaphore>,
     reads: Arc<Semaphore>,
     waiting: Semaphore,
 }
@@ -63,8 +65,9 @@ enum Permit {
 
 /// The permission to read rows, until it is dropped.
 pub(crate) struct Turn {
-    _user: OwnedSemaphorePermit,
     _long: Option<OwnedSemaphorePermit>,
+    _user: OwnedSemaphorePermit,
+    _all: Option<OwnedSemaphorePermit>,
 }
 
 /// An answer that was read.
@@ -100,11 +103,12 @@ pub(crate) enum Room {
 }
 
 impl OfUser {
-    fn new(reads: usize) -> Self {
+    fn new(long: usize, reads: usize) -> Self {
         let waiting = usize::try_from(WAITING_PER_USER_MAX).unwrap_or(Semaphore::MAX_PERMITS);
         Self {
             small: Arc::new(Semaphore::new(SMALL_PER_USER_MAX)),
             large: Arc::new(Semaphore::new(LARGE_PER_USER_MAX)),
+            long: Arc::new(Semaphore::new(long)),
             reads: Arc::new(Semaphore::new(reads)),
             waiting: Semaphore::new(waiting),
         }
@@ -112,11 +116,12 @@ impl OfUser {
 }
 
 impl Answers {
-    /// Returns permits for answers. `long_reads` leaves database connections to short reads, and a user may read
-    /// `reads_per_user` lists at once, which leaves some to other users.
+    /// Returns permits for answers. `long_reads` leaves database connections to short reads. A user may have all but one of
+    /// its permits, and may read `reads_per_user` lists at once, so that some are left to other users.
     pub(crate) fn new(long_reads: Arc<Semaphore>, reads_per_user: usize) -> Self {
         Self {
             large: Arc::new(Semaphore::new(LARGE_MAX)),
+            long_per_user: long_reads.available_permits().saturating_sub(1).max(1),
             long_reads,
             reads_per_user,
             users: Cache::builder()
@@ -142,7 +147,7 @@ impl Answers {
     }
 
     async fn of(&self, user: UserId) -> Arc<OfUser> {
-        let fresh = async { Arc::new(OfUser::new(self.reads_per_user)) };
+        let fresh = async { Arc::new(OfUser::new(self.long_per_user, self.reads_per_user)) };
         self.users.get_with(user, fresh).await
     }
 }
@@ -151,6 +156,17 @@ impl Answers {
 async fn acquired(semaphore: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit> {
     let permit = Arc::clone(semaphore).acquire_owned().await;
     permit.map_err(|closed| Error::Internal(Box::new(closed)))
+}
+
+async fn acquired_if(
+    is_needed: bool,
+    semaphore: &Arc<Semaphore>,
+) -> Result<Option<OwnedSemaphorePermit>> {
+    if is_needed {
+        acquired(semaphore).await.map(Some)
+    } else {
+        Ok(None)
+    }
 }
 
 impl Answer {
@@ -241,15 +257,14 @@ impl Answer {
             self.permit = Some(Permit::Small { _user: user });
         }
         let is_long = self.is_long || self.is_large();
+        // In this order, so that long reads that wait leave the other reads to short ones.
+        let long = acquired_if(is_long, &own.long).await?;
         let user = acquired(&own.reads).await?;
-        let long = if is_long {
-            Some(acquired(&self.answers.long_reads).await?)
-        } else {
-            None
-        };
+        let all = acquired_if(is_long, &self.answers.long_reads).await?;
         Ok(Turn {
-            _user: user,
             _long: long,
+            _user: user,
+            _all: all,
         })
     }
 
@@ -297,98 +312,4 @@ fn full() -> Error {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use tiris_domain::ids::new_id;
-
-    fn answers() -> Answers {
-        Answers::new(Arc::new(Semaphore::new(2)), 3)
-    }
-
-    /// Returns whether `future` has to wait.
-    async fn waits(future: impl Future) -> bool {
-        let waited = tokio::time::timeout(Duration::ZERO, future).await;
-        waited.is_err()
-    }
-
-    #[tokio::test]
-    async fn a_user_leaves_large_answers_to_others() {
-        let answers = answers();
-        let ann = UserId(new_id());
-        let bob = UserId(new_id());
-
-        let mut held = Vec::new();
-        for _ in 0..LARGE_PER_USER_MAX {
-            let mut answer = answers.begin(ann);
-            answer.enlarge().await.expect("a permit");
-            held.push(answer.held());
-        }
-
-        let mut further = answers.begin(ann);
-        assert!(waits(further.enlarge()).await, "a further answer waits");
-        let mut other = answers.begin(bob);
-        other.enlarge().await.expect("another user has permits");
-        answers.begin(ann).turn().await.expect("a small answer");
-
-        held.pop();
-        further.enlarge().await.expect("the freed permit");
-    }
-
-    #[tokio::test]
-    async fn a_user_leaves_connections_to_others() {
-        let answers = answers();
-        let ann = UserId(new_id());
-        let bob = UserId(new_id());
-        let mut large = answers.begin(ann);
-        large.enlarge().await.expect("a permit");
-        let mut list = answers.begin(ann);
-        let mut further = answers.begin(ann);
-        let mut of_bob = answers.begin(bob);
-
-        let mut turns = vec![
-            large.turn().await.expect("a turn"),
-            large.turn().await.expect("a turn"),
-            list.turn().await.expect("a turn"),
-        ];
-
-        assert!(waits(further.turn()).await, "a further read waits");
-        of_bob.turn().await.expect("a list of another user");
-        of_bob.enlarge().await.expect("a permit");
-        assert!(waits(of_bob.turn()).await, "all long reads are under way");
-        turns.remove(0);
-        of_bob.turn().await.expect("the next long read");
-    }
-
-    #[tokio::test]
-    async fn small_answers_and_waiting_requests_are_bounded() {
-        let answers = answers();
-        let ann = UserId(new_id());
-        let mut held = Vec::new();
-        for _ in 0..SMALL_PER_USER_MAX {
-            let mut answer = answers.begin(ann);
-            answer.turn().await.expect("a turn");
-            held.push(answer.held());
-        }
-
-        let mut further = answers.begin(ann);
-        assert!(waits(further.turn()).await, "a further answer waits");
-        let own = answers.of(ann).await;
-        let _all = own.waiting.try_acquire_many(WAITING_PER_USER_MAX);
-        let refused = further.turn().await;
-
-        assert!(matches!(refused, Err(Error::TooManyAtOnce { .. })));
-    }
-
-    #[tokio::test]
-    async fn an_answer_grows_only_with_a_permit() {
-        let mut answer = answers().begin(UserId(new_id()));
-        answer.add(SMALL_BYTES);
-
-        assert_eq!(answer.room(0), Room::Enough);
-        assert_eq!(answer.room(1), Room::OnlyInLarge);
-        answer.enlarge().await.expect("a permit");
-        assert_eq!(answer.room(1), Room::Enough);
-        assert_eq!(answer.room(PAGE_BYTES_MAX), Room::None);
-        assert_eq!(answer.part().room(1), Room::None);
-    }
-}
+mod tests;

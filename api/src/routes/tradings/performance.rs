@@ -48,7 +48,7 @@ impl GetPerformance {
             quote: quote.0,
             interval: None,
         };
-        let found = measured(&state, caller.user(), TradingId(id.0), wanted).await?;
+        let found = measured(&state, &mut answer, caller.user(), TradingId(id.0), wanted).await?;
 
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let found = found.map(|found| found.performance);
@@ -92,7 +92,7 @@ impl GetEquity {
             quote: quote.0,
             interval: Some(interval.into()),
         };
-        let found = measured(&state, caller.user(), TradingId(id.0), wanted).await?;
+        let found = measured(&state, &mut answer, caller.user(), TradingId(id.0), wanted).await?;
 
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let (points, found) = found.map_or_else(
