@@ -287,12 +287,12 @@ impl Answer {
         Ok(())
     }
 
-    /// Waits until the answer may have `rows` rows, each of a bounded size.
-    pub(crate) async fn fit_rows(&mut self, rows: u64) -> Result<()> {
+    /// Like [`Self::turn`], for `rows` rows of a bounded size.
+    pub(crate) async fn turn_for(&mut self, rows: u64) -> Result<Turn> {
         if rows > SMALL_ROWS {
             self.enlarge().await?;
         }
-        Ok(())
+        self.turn().await
     }
 
     /// Returns what to keep until the answer is sent.

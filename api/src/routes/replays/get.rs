@@ -37,7 +37,7 @@ impl ListReplays {
         let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
         let chosen = Chosen::of::<ReplayJob>(fields.0.as_deref())?;
         let mut answer = state.answers.begin(caller.user());
-        answer.fit_rows(page.limit()).await?;
+        let _turn = answer.turn_for(page.limit()).await?;
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         let mut jobs = replay_jobs::list(&mut connection, page.after(), page.limit() + 1).await?;
 

@@ -129,7 +129,7 @@ impl ListHolds {
         let account = sub_accounts::get(&state.pool, caller.user(), AccountId(id.0)).await?;
 
         let mut answer = state.answers.begin(caller.user());
-        answer.fit_rows(limit).await?;
+        let turn = answer.turn_for(limit).await?;
         let mut rows = Entity::find()
             .filter(Column::SubAccountId.eq(account.id))
             .filter(place.map_or_else(Condition::all, Place::following))
@@ -140,6 +140,7 @@ impl ListHolds {
             .all(&state.db)
             .await
             .map_err(Error::from)?;
+        drop(turn);
 
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > wanted;
