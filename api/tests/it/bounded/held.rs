@@ -43,7 +43,7 @@ pub(crate) async fn ask(address: SocketAddr, token: &str, path: &str, accept: &s
 impl Asked {
     /// Waits for the head of a successful answer.
     pub(crate) async fn begun(mut self) -> Held {
-        let mut bytes = Vec::new();
+        let mut bytes: Vec<u8> = Vec::new();
         let end = loop {
             let read = self.stream.read_buf(&mut bytes).await.expect("a head");
             assert!(read > 0, "{}: no answer", self.path);
