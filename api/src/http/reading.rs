@@ -1,7 +1,7 @@
 //! Reads the rows of a page one by one, and stops when the answer has enough of them or enough bytes.
 
 use super::answer::{Answer, Room};
-use super::page::Cursor;
+use super::page::{Cursor, Pagination};
 use crate::entities::Entities;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
@@ -104,8 +104,14 @@ pub(super) enum Stop {
     End(u64),
     /// The page is full, and there are further rows.
     Full,
-    /// The answer has to be enlarged for the next row.
+    /// The next row fits only into a large answer.
     Large,
+}
+
+/// A page, or the finding that it needs a large answer.
+pub(super) enum Found<I> {
+    Page(Vec<I>, Pagination),
+    OnlyInLarge,
 }
 
 /// A page while it is read.
@@ -133,13 +139,13 @@ impl<'a, I: Item> Reading<'a, I> {
     /// the answer will be full before, judging by the rows so far.
     pub(super) fn next_chunk(&self) -> u64 {
         let missing = self.limit - self.count + 1;
-        if self.count == 0 {
-            return missing.min(FIRST_ROWS);
-        }
+        let row = match (self.count, self.answer.expected_row()) {
+            (0, None) => return missing.min(FIRST_ROWS),
+            (0, Some(row)) => count_of(row),
+            (rows, _) => count_of(self.answer.bytes()) / rows,
+        };
 
-        let bytes = u64::try_from(self.answer.bytes()).unwrap_or(u64::MAX);
-        let left = u64::try_from(self.answer.left()).unwrap_or(u64::MAX);
-        let fitting = left / (bytes / self.count).max(1) + 1;
+        let fitting = count_of(self.answer.left()) / row.max(1) + 1;
         missing.min(fitting.max(NEXT_ROWS_MIN))
     }
 
@@ -163,7 +169,12 @@ impl<'a, I: Item> Reading<'a, I> {
             let item = convert(row)?;
             match self.answer.room(item.bytes()) {
                 Room::None if self.count > 0 => return Ok(Stop::Full),
-                Room::OnlyInLarge => return Ok(Stop::Large),
+                Room::OnlyInLarge => {
+                    let rows = usize::try_from(self.count + 1).unwrap_or(usize::MAX);
+                    let bytes = self.answer.bytes() + item.bytes();
+                    self.answer.expect_rows_of(bytes / rows);
+                    return Ok(Stop::Large);
+                }
                 Room::Enough | Room::None => {}
             }
 
@@ -175,4 +186,8 @@ impl<'a, I: Item> Reading<'a, I> {
         }
         Ok(Stop::End(received))
     }
+}
+
+fn count_of(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@
 //! deadlock, so it must have no effect outside of its transaction. Only an [`Audited`] transaction commits, so that no
 //! operation changes something without an entry in the audit trail.
 
+use super::free_text;
 use super::reply::Reply;
 use crate::state::State;
 use chrono::{DateTime, Utc};
@@ -16,7 +17,7 @@ use tiris_runtime::trace;
 use tiris_store::audit::{self, Action, Actor};
 use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
-use tiris_store::idempotency::{self, Call};
+use tiris_store::idempotency::{self, BODY_BYTES_MAX, Call, Stored};
 use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
 use tiris_store::race::retried;
 
@@ -140,7 +141,8 @@ impl Tx {
         data: T,
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = &self.call {
-            idempotency::keep(&mut self.transaction, call, STATUS, None, None).await?;
+            let stored = Stored::Nothing;
+            idempotency::keep(&mut self.transaction, call, STATUS, stored, None).await?;
             self.transaction.commit().await?;
         }
         Ok(Reply::done(data))
@@ -174,10 +176,17 @@ impl Audited {
         let tx = &mut self.0;
         if let Some(call) = &tx.call {
             let booked_at = tx.booked_at.take();
-            let body = body_of(&data)?;
-            let is_stored = !tx.can_reread || body.len() <= idempotency::BODY_BYTES_MAX;
-            let body = is_stored.then_some(body.as_str());
-            idempotency::keep(&mut tx.transaction, call, STATUS, body, booked_at).await?;
+            let mut body = body_of(&data)?;
+            let is_large = body.len() > BODY_BYTES_MAX;
+            let stored = if is_large && tx.can_reread {
+                Stored::Nothing
+            } else if is_large && booked_at.is_some() {
+                body = free_text::removed(&body)?;
+                Stored::WithoutFreeText(&body)
+            } else {
+                Stored::Whole(&body)
+            };
+            idempotency::keep(&mut tx.transaction, call, STATUS, stored, booked_at).await?;
         }
         self.commit().await?;
         Ok(Reply::done(data))
@@ -204,19 +213,6 @@ pub(crate) struct Booked {
     /// The time that all rows of the booking share.
     pub(crate) timestamp: DateTime<Utc>,
     pub(crate) applied: Applied,
-}
-
-/// Stores the response of a request with an idempotency key, as the last statement of a transaction that booked at
-/// `booked_at`.
-pub(super) async fn keep(
-    connection: &mut PgConnection,
-    call: &Call,
-    status: u16,
-    data: &impl Serialize,
-    booked_at: Option<DateTime<Utc>>,
-) -> Result<()> {
-    let body = body_of(data)?;
-    idempotency::keep(connection, call, status, Some(&body), booked_at).await
 }
 
 pub(super) fn body_of(data: &impl Serialize) -> Result<String> {

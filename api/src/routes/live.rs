@@ -60,6 +60,16 @@ impl Object {
     }
 }
 
+/// Formats a row as a server-sent event.
+fn lines_of(id: EventId, row: Row) -> Result<String> {
+    let object = Object::from_row(row)?;
+    let data = serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
+    let event = Event::message(data)
+        .event_type(id.kind.name())
+        .id(id.to_string());
+    Ok(event.to_string())
+}
+
 /// Formats an item as a server-sent event.
 fn lines(item: Item) -> Result<String> {
     let event = match item {
@@ -73,14 +83,7 @@ fn lines(item: Item) -> Result<String> {
                 .event_type("reset")
                 .id(id.to_string())
         }
-        Item::Row(id, row) => {
-            let object = Object::from_row(*row)?;
-            let data =
-                serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
-            Event::message(data)
-                .event_type(id.kind.name())
-                .id(id.to_string())
-        }
+        Item::Row(lines) => return Ok(lines),
     };
 
     Ok(event.to_string())
@@ -177,7 +180,9 @@ impl Follow {
         let token = Bearer::from_request(request)
             .map_err(|_| Error::AuthRequired)?
             .token;
-        let follower = Follower::begin((*state).clone(), caller.user(), token.into(), last).await?;
+        let user = caller.user();
+        let follower =
+            Follower::begin((*state).clone(), user, token.into(), last, lines_of).await?;
 
         Ok(Started {
             follower,

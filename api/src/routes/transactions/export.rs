@@ -23,9 +23,24 @@ use tracing::Instrument;
 
 /// Rows of one page, unless they are large.
 const ROWS_AT_ONCE: u64 = 200;
+/// Rows of one page at least.
+const ROWS_AT_ONCE_MIN: u64 = 8;
 /// The fields of [`Transaction`], in their order.
 const COLUMNS: &str = "id,user_id,trading_id,sub_account_id,timestamp,event_time,direction,reason,amount,closing_balance,\
     price,quote_symbol,fee,order_id,sequence,event_id,trading_log_id,info";
+
+/// A page as CSV lines.
+struct Lines {
+    text: Vec<u8>,
+    next: Option<Next>,
+}
+
+/// The next page.
+struct Next {
+    cursor: String,
+    /// Its rows at most: not many more than those that fitted into the page before, so that few are read in vain.
+    rows: u64,
+}
 
 /// The state of a running export.
 struct Reader {
@@ -52,16 +67,16 @@ pub(super) async fn stream(
         token,
         _permit: permit,
     };
-    let (first, next) = reader.page(None).await?;
-    let head = Bytes::from([csv::header(COLUMNS).into_bytes(), first].concat());
+    let first = reader.page(None).await?;
+    let head = Bytes::from([csv::header(COLUMNS).into_bytes(), first.text].concat());
 
     let span = tracing::Span::current();
     let trace = trace::current().unwrap_or_else(Trace::begin);
-    let rest = stream::unfold((reader, next), move |(reader, next)| {
+    let rest = stream::unfold((reader, first.next), move |(reader, next)| {
         let page = async move {
-            let cursor = next?;
-            match reader.next(&cursor).await {
-                Ok((lines, next)) => Some((Ok(Bytes::from(lines)), (reader, next))),
+            let next = next?;
+            match reader.next(next).await {
+                Ok(lines) => Some((Ok(Bytes::from(lines.text)), (reader, lines.next))),
                 Err(error) => cut_off(&error),
             }
         };
@@ -82,20 +97,20 @@ fn cut_off(error: &Error) -> ! {
 
 impl Reader {
     /// Reads a further page if the token is still valid.
-    async fn next(&self, cursor: &str) -> Result<(Vec<u8>, Option<String>)> {
+    async fn next(&self, next: Next) -> Result<Lines> {
         self.state
             .sessions
             .of_token(self.token.expose_secret())
             .await?;
-        self.page(Some(cursor)).await
+        self.page(Some(next)).await
     }
 
-    /// Reads a page as CSV lines, with the cursor of the next page.
-    async fn page(&self, cursor: Option<&str>) -> Result<(Vec<u8>, Option<String>)> {
-        let page = Page::new(Some(ROWS_AT_ONCE), cursor, None, None)?;
-        // The semaphore leaves database connections to requests; it is never closed.
-        let _turn = self.state.streams.reads.acquire().await.ok();
-        let mut answer = self.state.answers.begin(self.user).small();
+    /// Reads a page.
+    async fn page(&self, place: Option<Next>) -> Result<Lines> {
+        let rows = place.as_ref().map_or(ROWS_AT_ONCE, |next| next.rows);
+        let cursor = place.as_ref().map(|next| next.cursor.as_str());
+        let page = Page::new(Some(rows), cursor, None, None)?;
+        let mut answer = self.state.answers.begin(self.user).part();
         let line = |row: &Transaction| {
             let mut line = String::new();
             csv::line(&mut line, COLUMNS, row)?;
@@ -103,6 +118,16 @@ impl Reader {
         };
         let rows = self.rows.clone();
         let (lines, pagination) = read(&mut answer, &self.state, &page, rows, line).await?;
-        Ok((lines.concat().into_bytes(), pagination.next_cursor))
+
+        let fitted = u64::try_from(lines.len()).unwrap_or(ROWS_AT_ONCE);
+        let rows = fitted.saturating_mul(2);
+        let next = pagination.next_cursor.map(|cursor| Next {
+            cursor,
+            rows: rows.clamp(ROWS_AT_ONCE_MIN, ROWS_AT_ONCE),
+        });
+        Ok(Lines {
+            text: lines.concat().into_bytes(),
+            next,
+        })
     }
 }

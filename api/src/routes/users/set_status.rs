@@ -60,7 +60,7 @@ impl DisableUser {
             return Err(Error::AccessDenied("admins cannot disable themselves").into());
         }
 
-        let reply = idempotency.run(&state, admin.user(), async |mut tx: Tx| {
+        let work = async |mut tx: Tx| {
             let row = users::lock(&mut tx, user).await?;
             let mut row = row.ok_or(Error::NotFound("user"))?;
             let status: UserStatus = column::state(&row.status)?;
@@ -83,8 +83,16 @@ impl DisableUser {
                 ended,
             })
             .await
-        });
-        let reply = reply.await?;
+        };
+        let reread = async || {
+            Ok(Disabled {
+                user: User::try_from(users::get(&state.pool, user).await?)?,
+                ended: Vec::new(),
+            })
+        };
+        let reply = idempotency
+            .run_or_reread(&state, admin.user(), work, reread)
+            .await?;
 
         if let Some(disabled) = reply.data() {
             state.sessions.forget(&disabled.ended).await;
@@ -113,7 +121,7 @@ impl EnableUser {
     ) -> Answer<User, Self> {
         let user = UserId(id.0);
 
-        let reply = idempotency.run(&state, admin.user(), async |mut tx: Tx| {
+        let work = async |mut tx: Tx| {
             let row = users::lock(&mut tx, user).await?;
             let mut row = row.ok_or(Error::NotFound("user"))?;
             let status: UserStatus = column::state(&row.status)?;
@@ -127,7 +135,9 @@ impl EnableUser {
                 tx.audited(admin.actor(), &action).await?
             };
             tx.finish(User::try_from(row)?).await
-        });
+        };
+        let reread = async || User::try_from(users::get(&state.pool, user).await?);
+        let reply = idempotency.run_or_reread(&state, admin.user(), work, reread);
         Ok(reply.await?)
     }
 }
