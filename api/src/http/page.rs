@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -79,12 +79,43 @@ enum Start {
     First,
 }
 
-impl Start {
-    fn select<Q: Rows, C: ColumnTrait>(self, rows: Q, (timestamp, id): (C, C)) -> Q {
-        match self {
-            Self::First => rows,
-            Self::Offset(offset) => rows.offset(offset),
-            Self::After(cursor) => {
+/// A part of a list, for a page of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    start: Start,
+    /// The time from which rows are included.
+    since: Option<DateTime<Utc>>,
+    limit: u64,
+}
+
+impl Part {
+    /// Returns the maximum number of rows.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Returns whether rows are skipped by their number.
+    pub(crate) fn has_offset(&self) -> bool {
+        matches!(self.start, Start::Offset(_))
+    }
+
+    /// Selects the part, newest first by these columns.
+    pub(crate) fn of<Q, C>(self, rows: Q, (timestamp, id): (C, C)) -> Q
+    where
+        Q: QueryFilter + QueryOrder + QuerySelect,
+        C: ColumnTrait,
+    {
+        let since = self.since.map(|since| timestamp.gte(since));
+        let rows = rows
+            .filter(Condition::all().add_option(since))
+            .order_by_desc(timestamp)
+            .order_by_desc(id)
+            .limit(self.limit);
+
+        match self.start {
+            Start::First => rows,
+            Start::Offset(offset) => rows.offset(offset),
+            Start::After(cursor) => {
                 let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
                 let here = Expr::tuple([
                     Expr::col(timestamp.as_column_ref()),
@@ -220,17 +251,13 @@ impl Page {
         near: Option<DateTime<Utc>>,
         convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
     ) -> Result<(Vec<I>, Pagination)> {
-        if let Some(near) = near {
-            let latest = List {
-                rows: list.rows.clone().filter(list.columns.0.gte(near)),
-                ..list.clone()
-            };
-            let page = self.read(answer, db, latest, convert).await?;
+        if near.is_some() {
+            let page = self.read_since(answer, db, list, near, convert).await?;
             if page.1.has_more {
                 return Ok(page);
             }
         }
-        self.read(answer, db, list.clone(), convert).await
+        self.read_since(answer, db, list, None, convert).await
     }
 
     /// Reads the page of a list row by row, until it has all rows or as many bytes as the answer may have.
@@ -241,23 +268,35 @@ impl Page {
         list: List<Q, C>,
         convert: impl Fn(Q::Row) -> Result<I> + Send + Sync,
     ) -> Result<(Vec<I>, Pagination)> {
+        self.read_since(answer, db, &list, None, &convert).await
+    }
+
+    async fn read_since<Q: Rows, C: ColumnTrait, I: Item>(
+        &self,
+        answer: &mut Answer,
+        db: &Entities,
+        list: &List<Q, C>,
+        since: Option<DateTime<Utc>>,
+        convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
+    ) -> Result<(Vec<I>, Pagination)> {
         let total = if self.include_total {
             Some(list.rows.clone().count_all(db).await?)
         } else {
             None
         };
-        let (timestamp, id) = list.columns;
-        let ordered = list.rows.order_by_desc(timestamp).order_by_desc(id);
         let mut reading = Reading::new(self.limit, answer);
         let mut start = self.start;
 
         let has_more = loop {
-            let chunk = reading.next_chunk();
-            let rows = start.select(ordered.clone(), list.columns).limit(chunk);
-            let stop = timed_by_caller(reading.read(db, rows, list.key, &convert)).await?;
+            let part = Part {
+                start,
+                since,
+                limit: reading.next_chunk(),
+            };
+            let stop = timed_by_caller(reading.read(db, list.clone(), part, convert)).await?;
             match stop {
                 Stop::Full => break true,
-                Stop::End(received) if received < chunk => break false,
+                Stop::End(received) if received < part.limit => break false,
                 Stop::End(_) => {}
                 // The stream has ended, so that the wait holds no connection.
                 Stop::Large => reading.answer.enlarge().await?,
