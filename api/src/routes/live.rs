@@ -40,7 +40,7 @@ operation!(Follow: User, General, [
 /// The data of an event: the object that `GET` returns.
 #[derive(Serialize, Union)]
 #[serde(untagged)]
-enum Object {
+enum LiveObject {
     Transaction(Transaction),
     TradingLog(TradingLog),
     SubAccount(SubAccount),
@@ -48,7 +48,7 @@ enum Object {
     DeadLetter(DeadLetter),
 }
 
-impl Object {
+impl LiveObject {
     fn from_row(row: Row) -> Result<Self> {
         Ok(match row {
             Row::Transaction(row) => Self::Transaction(Transaction::try_from(row)?),
@@ -74,7 +74,7 @@ fn lines(item: Item) -> Result<String> {
                 .id(id.to_string())
         }
         Item::Row(id, row) => {
-            let object = Object::from_row(*row)?;
+            let object = LiveObject::from_row(*row)?;
             let data =
                 serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
             Event::message(data)
@@ -132,7 +132,7 @@ impl IntoResponse for Started {
 
 impl ApiResponse for Started {
     fn meta() -> MetaResponses {
-        let mut meta = EventStream::<BoxStream<'static, Object>>::meta();
+        let mut meta = EventStream::<BoxStream<'static, LiveObject>>::meta();
         for response in &mut meta.responses {
             response.description = "The event stream, without an end";
         }
@@ -140,7 +140,7 @@ impl ApiResponse for Started {
     }
 
     fn register(registry: &mut Registry) {
-        <EventStream<BoxStream<'static, Object>> as ApiResponse>::register(registry);
+        <EventStream<BoxStream<'static, LiveObject>> as ApiResponse>::register(registry);
     }
 }
 
