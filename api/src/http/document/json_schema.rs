@@ -83,14 +83,14 @@ fn unwrap_reference(fields: &mut Map<String, Value>) {
 
 /// Allows null beside the values that a schema allows.
 fn allow_null(fields: &mut Map<String, Value>) {
-    let null = json!({"type": "null"});
+    let absent = json!({"type": "null"});
 
     if let Some(Value::Array(choices)) = fields.get_mut("oneOf") {
-        choices.push(null);
+        choices.push(absent);
     } else if let Some(Value::Array(choices)) = fields.get_mut("anyOf") {
-        choices.push(null);
+        choices.push(absent);
     } else if let Some(referred) = fields.remove("$ref") {
-        fields.insert("anyOf".to_owned(), json!([{"$ref": referred}, null]));
+        fields.insert("anyOf".to_owned(), json!([{"$ref": referred}, absent]));
     } else if let Some(kind) = fields.get_mut("type") {
         *kind = json!([kind, "null"]);
         if let Some(Value::Array(known)) = fields.get_mut("enum") {
