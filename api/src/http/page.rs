@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
 use tiris_domain::ids::time_of;
 use tiris_store::error::{Error, Result};
@@ -73,12 +73,43 @@ enum Start {
     First,
 }
 
-impl Start {
-    fn select<Q: Rows, C: ColumnTrait>(self, rows: Q, (timestamp, id): (C, C)) -> Q {
-        match self {
-            Self::First => rows,
-            Self::Offset(offset) => rows.offset(offset),
-            Self::After(cursor) => {
+/// A part of a list, for a page of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    start: Start,
+    /// The time from which rows are included.
+    since: Option<DateTime<Utc>>,
+    limit: u64,
+}
+
+impl Part {
+    /// Returns the maximum number of rows.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Returns whether rows are skipped by their number.
+    pub(crate) fn has_offset(&self) -> bool {
+        matches!(self.start, Start::Offset(_))
+    }
+
+    /// Selects the part, newest first by these columns.
+    pub(crate) fn of<Q, C>(self, rows: Q, (timestamp, id): (C, C)) -> Q
+    where
+        Q: QueryFilter + QueryOrder + QuerySelect,
+        C: ColumnTrait,
+    {
+        let since = self.since.map(|since| timestamp.gte(since));
+        let rows = rows
+            .filter(Condition::all().add_option(since))
+            .order_by_desc(timestamp)
+            .order_by_desc(id)
+            .limit(self.limit);
+
+        match self.start {
+            Start::First => rows,
+            Start::Offset(offset) => rows.offset(offset),
+            Start::After(cursor) => {
                 let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
                 let here = Expr::tuple([
                     Expr::col(timestamp.as_column_ref()),

@@ -161,7 +161,7 @@ impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<
     }
 }
 
-/// A page of a list in its envelope, or the whole list as CSV.
+/// A page of a list in its envelope, or the whole list as CSV for a client that prefers it.
 pub(crate) enum Exportable<T> {
     Page(Reply<T>),
     /// CSV has no envelope.
@@ -181,20 +181,42 @@ impl<T: Serialize + Send> IntoResponse for Exportable<T> {
 }
 
 impl<T: ParseFromJSON + ToJSON + Type> ApiResponse for Exportable<T> {
+    /// Documents the page alone: CSV has an operation of its own.
     fn meta() -> MetaResponses {
-        let mut meta = Reply::<T>::meta();
-        for response in &mut meta.responses {
-            response.content.push(MetaMediaType {
-                content_type: csv::MEDIA_TYPE,
-                schema: String::schema_ref(),
-            });
-        }
-        meta
+        Reply::<T>::meta()
     }
 
     fn register(registry: &mut Registry) {
         Reply::<T>::register(registry);
     }
+}
+
+/// A response with CSV, which has no envelope.
+pub(crate) struct Csv(pub(crate) Response);
+
+impl IntoResponse for Csv {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for Csv {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The file",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: csv::MEDIA_TYPE,
+                    schema: String::schema_ref(),
+                }],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
 }
 
 /// A refusal of an operation with the policy `P`.

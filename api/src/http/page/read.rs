@@ -1,6 +1,6 @@
 //! Reads a page when it is the turn of its answer, from the primary or from the replica.
 
-use super::{Cursor, Page, Pagination, Start};
+use super::{Cursor, Page, Pagination, Part, Start};
 use crate::entities::Entities;
 use crate::history::Histories;
 use crate::http::answer::Answer;
@@ -86,12 +86,8 @@ impl Page {
         near: Option<DateTime<Utc>>,
         convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
     ) -> Result<Found<I>> {
-        if let Some(near) = near {
-            let latest = List {
-                rows: list.rows.clone().filter(list.columns.0.gte(near)),
-                ..list.clone()
-            };
-            let found = self.try_read(answer, db, &latest, convert).await?;
+        if near.is_some() {
+            let found = self.try_read(answer, db, list, near, convert).await?;
             let is_final = match &found {
                 Found::Page(_, pagination) => pagination.has_more,
                 Found::OnlyInLarge => true,
@@ -100,7 +96,7 @@ impl Page {
                 return Ok(found);
             }
         }
-        self.try_read(answer, db, list, convert).await
+        self.try_read(answer, db, list, None, convert).await
     }
 
     /// Reads the page of a list row by row, until it has all rows or as many bytes as the answer may have. Waits for the
@@ -114,7 +110,7 @@ impl Page {
     ) -> Result<(Vec<I>, Pagination)> {
         loop {
             let turn = answer.turn().await?;
-            let found = self.try_read(answer, db, &list, &convert).await?;
+            let found = self.try_read(answer, db, &list, None, &convert).await?;
             if let Found::Page(rows, pagination) = found {
                 return Ok((rows, pagination));
             }
@@ -124,27 +120,28 @@ impl Page {
         }
     }
 
-    /// Reads the page, unless it needs a large answer.
+    /// Reads the page, unless it needs a large answer; with a time, only its rows from then on.
     async fn try_read<Q: Rows, C: ColumnTrait, I: Item>(
         &self,
         answer: &mut Answer,
         db: &Entities,
         list: &List<Q, C>,
+        since: Option<DateTime<Utc>>,
         convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
     ) -> Result<Found<I>> {
-        let (timestamp, id) = list.columns;
-        let rows = list.rows.clone();
-        let ordered = rows.order_by_desc(timestamp).order_by_desc(id);
         let mut reading = Reading::new(self.limit, answer);
         let mut start = self.start;
 
         let has_more = loop {
-            let chunk = reading.next_chunk();
-            let rows = start.select(ordered.clone(), list.columns).limit(chunk);
-            let stop = timed_by_caller(reading.read(db, rows, list.key, convert)).await?;
+            let part = Part {
+                start,
+                since,
+                limit: reading.next_chunk(),
+            };
+            let stop = timed_by_caller(reading.read(db, list.clone(), part, convert)).await?;
             match stop {
                 Stop::Full => break true,
-                Stop::End(received) if received < chunk => break false,
+                Stop::End(received) if received < part.limit => break false,
                 Stop::End(_) => {}
                 Stop::Large => return Ok(Found::OnlyInLarge),
             }

@@ -1,25 +1,34 @@
-//! Transactions as a CSV stream, read page by page as the client consumes it.
+//! `GET /v1/transactions/export`: transactions as a CSV stream, read page by page as the client consumes it.
 //!
 //! Memory holds one page and the database works on one page at a time. A user can run a few exports at once; an export
 //! ends when its client disconnects or its session ends.
 
+use super::filters::Filters;
 use super::object::Transaction;
 use super::owned::read;
 use crate::csv;
-use crate::http::page::Page;
 use crate::http::problem::Problem;
+use crate::http::reply::{Csv, Refused};
 use crate::keyed_limit::UserPermit;
-use crate::state::State;
+use crate::routes::prelude::*;
+use crate::routes::range::Time;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
-use poem::{Body, Response};
-use sea_orm::Select;
+use poem::{Body, Request, Response};
+use poem_openapi::auth::{Bearer, BearerAuthorization};
 use secrecy::{ExposeSecret, SecretString};
-use tiris_domain::ids::UserId;
 use tiris_runtime::trace::{self, Trace};
 use tiris_store::entity::transactions::Entity;
-use tiris_store::error::{Error, Result};
 use tracing::Instrument;
+
+operation!(ExportTransactions: User, General, [
+    INVALID_FILTER,
+    (
+        429,
+        "`RATE_LIMITED`: the caller runs too many exports, or the allowance `general` of the caller is used up; \
+         `Retry-After` gives the seconds to wait",
+    ),
+]);
 
 /// Rows of one page, unless they are large.
 const ROWS_AT_ONCE: u64 = 200;
@@ -42,6 +51,78 @@ struct Next {
     rows: u64,
 }
 
+#[OpenApi(prefix_path = "/v1/transactions", tag = "Tag::Transactions")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one argument for each query parameter"
+)]
+impl ExportTransactions {
+    /// Export the caller's transactions
+    ///
+    /// Returns a CSV file (RFC 4180) with a header row and all transactions that match all given filters, newest first.
+    /// Texts that a spreadsheet would run as a formula, because they begin with `=`, `+`, `-` or `@`, get a leading
+    /// apostrophe. An export that fails is cut off, which HTTP clients report as an incomplete transfer. A user can run a
+    /// few exports at once; a further one fails with `RATE_LIMITED`.
+    #[oai(path = "/export", method = "get", operation_id = "exportTransactions")]
+    async fn export(
+        &self,
+        caller: Caller<Self>,
+        state: Data<&State>,
+        request: &Request,
+        /// Only transactions of this trading
+        trading_id: Query<Option<Uuid>>,
+        /// Only transactions of this sub-account
+        sub_account_id: Query<Option<Uuid>>,
+        /// Only transactions of this order, at most 128 characters
+        order_id: Query<Option<String>>,
+        /// Only transactions in this direction: `credit` or `debit`
+        direction: Query<Option<Field<Direction>>>,
+        /// Only transactions with this reason, such as `fee`; at most 128 characters
+        reason: Query<Option<String>>,
+        /// Start of the time range, RFC 3339, inclusive
+        start_date: Query<Option<QueryTime>>,
+        /// End of the time range, RFC 3339, exclusive
+        end_date: Query<Option<QueryTime>>,
+        /// The clock that `start_date` and `end_date` refer to: `recorded` (default) or `event`
+        time: Query<Option<Time>>,
+        /// Smallest amount, a decimal in units of the sub-account's asset, inclusive
+        min_amount: Query<Option<String>>,
+        /// Largest amount, a decimal in units of the sub-account's asset, inclusive
+        max_amount: Query<Option<String>>,
+        /// Only transactions whose `info` contains this JSON object, URL-encoded; not indexed, so combine it with other filters
+        info: Query<Option<String>>,
+    ) -> std::result::Result<Csv, Refused<Self>> {
+        let filters = Filters {
+            trading_id: trading_id.0,
+            sub_account_id: sub_account_id.0,
+            order_id: order_id.0,
+            direction: direction.0,
+            reason: reason.0,
+            start_date: start_date.0,
+            end_date: end_date.0,
+            time: time.0,
+            min_amount: min_amount.0,
+            max_amount: max_amount.0,
+            info: info.0,
+        };
+
+        let rows = filters.rows(caller.user())?;
+        let csv = of_request(request, &state, caller.user(), rows).await?;
+        Ok(Csv(csv))
+    }
+}
+
+/// Streams `rows` as long as the session of the request lasts.
+pub(super) async fn of_request(
+    request: &Request,
+    state: &State,
+    user: UserId,
+    rows: Select<Entity>,
+) -> std::result::Result<Response, Problem> {
+    let bearer = Bearer::from_request(request).map_err(|_| Error::AuthRequired)?;
+    stream(state.clone(), user, bearer.token.into(), rows).await
+}
+
 /// The state of a running export.
 struct Reader {
     state: State,
@@ -53,7 +134,7 @@ struct Reader {
 
 /// Streams `rows` to `user`, newest first, as long as `token` stays valid; rows added during the export are left out. The
 /// first page is read before the response begins, so that its errors still have a status.
-pub(super) async fn stream(
+async fn stream(
     state: State,
     user: UserId,
     token: SecretString,
