@@ -14,7 +14,7 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use tiris_domain::ids::UserId;
 use tiris_runtime::trace;
-use tiris_store::audit::{self, Action, Actor};
+use tiris_store::audit::{self, Action, Actor, Recorded};
 use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
 use tiris_store::idempotency::{self, BODY_BYTES_MAX, Call, Stored};
@@ -33,6 +33,8 @@ pub(crate) struct Tx {
     booked_at: Option<DateTime<Utc>>,
     /// The drift of the booked logs.
     drift: DriftCounts,
+    /// The actions to log when the transaction is committed.
+    recorded: Vec<Recorded>,
 }
 
 impl Deref for Tx {
@@ -83,6 +85,7 @@ impl Tx {
             can_reread: false,
             booked_at: None,
             drift: DriftCounts::default(),
+            recorded: Vec::new(),
         })
     }
 
@@ -128,9 +131,16 @@ impl Tx {
         self.drift.merge(drift);
     }
 
+    /// Records an action in the audit trail, and logs it when the transaction is committed.
+    pub(crate) async fn record(&mut self, actor: &Actor, action: &Action<'_>) -> Result<()> {
+        let recorded = audit::record(self, actor, action).await?;
+        self.recorded.push(recorded);
+        Ok(())
+    }
+
     /// Records the action of the transaction in the audit trail.
     pub(crate) async fn audited(mut self, actor: &Actor, action: &Action<'_>) -> Result<Audited> {
-        audit::record(&mut self, actor, action).await?;
+        self.record(actor, action).await?;
         Ok(Audited(self))
     }
 
@@ -200,6 +210,9 @@ impl Audited {
         }
         tx.transaction.commit().await?;
         tx.drift.record();
+        for recorded in tx.recorded {
+            recorded.log();
+        }
 
         if let Some(user) = tx.user {
             tx.state.streams.wakes.publish_committed(user);

@@ -177,7 +177,7 @@ const WRONG: [(&str, &str); 27] = [
     ("TIRIS_STREAM_MESSAGES_PER_SUBJECT", "many"),
     ("TIRIS_DEAD_LETTER_STREAM_BYTES", "1"),
     ("TIRIS_LOG_DAYS", "soon"),
-    ("TIRIS_AUDIT_DAYS", "-1"),
+    ("TIRIS_AUDIT_DAYS", "364"),
     ("TIRIS_TRANSACTION_DAYS", "40000"),
     ("TIRIS_DEAD_LETTER_DAYS", "x"),
     ("TIRIS_EVENT_ID_DAYS", "x"),

@@ -319,3 +319,26 @@ fn kubernetes_lets_bots_publish_what_compose_does() -> Result<()> {
     assert_eq!(example.matches(".USER_ID\"").count(), Kind::ALL.len());
     Ok(())
 }
+
+/// Returns the subjects of each list `allow: [...]` of ours and of a bot, in order.
+fn allowed(users: &str) -> Vec<Vec<String>> {
+    let lists = users.split("allow: [").skip(1);
+    let lists = lists.filter_map(|rest| rest.split(']').next());
+    let subjects = lists.map(|list| {
+        let subjects = list.split('"').skip(1).step_by(2);
+        subjects
+            .map(|subject| subject.replace("USER_ID", "$id"))
+            .collect()
+    });
+    subjects.collect()
+}
+
+#[test]
+fn compose_and_kubernetes_give_the_same_rights() {
+    let compose = allowed(include_str!("../../../docker/make-secrets"));
+    let kubernetes = allowed(include_str!("../../../k8s/examples/secrets.yaml"));
+
+    // Publishing and subscribing of the API, of ingest and of a bot.
+    assert_eq!(compose.len(), 6, "{compose:?}");
+    assert_eq!(kubernetes, compose);
+}

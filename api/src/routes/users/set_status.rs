@@ -74,7 +74,7 @@ impl DisableUser {
                 ended = sessions::revoke_all(&mut tx, user, None).await?;
                 let action = Action {
                     after: Some(json!({"reason": reason, "sessions": ended.len()})),
-                    ..action("user.disable", "user", user)
+                    ..action(ActionName::UserDisable, "user", user)
                 };
                 tx.audited(admin.actor(), &action).await?
             };
@@ -131,7 +131,7 @@ impl EnableUser {
                 tx.unchanged()
             } else {
                 row = users::set_status(&mut tx, user, UserStatus::Active).await?;
-                let action = action("user.enable", "user", user);
+                let action = action(ActionName::UserEnable, "user", user);
                 tx.audited(admin.actor(), &action).await?
             };
             tx.finish(User::try_from(row)?).await
