@@ -288,7 +288,9 @@ impl Lane {
                 self.source.next_batch(wait).await?
             }
         };
-        self.detours.admit(&self.pending);
+        if self.context.detours.is_on() {
+            self.detours.admit(&self.pending);
+        }
         self.count_redeliveries();
         self.measure_lag(None);
         Ok(None)

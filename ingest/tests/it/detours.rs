@@ -140,6 +140,19 @@ async fn without_a_quota_no_user_is_passed_over() -> Result<()> {
 }
 
 #[tokio::test]
+async fn no_user_is_passed_over_while_detours_may_not_begin() -> Result<()> {
+    let world = World::new().await?;
+    let neighbour = Neighbour::new(&world).await?;
+    let context = limited(&world);
+    context.detours.set(false);
+    let mut lane = world.lane_with(context).await?;
+
+    overtaken(&world, &mut lane, &neighbour).await?;
+
+    all_are_processed(&world).await
+}
+
+#[tokio::test]
 async fn a_lane_that_reads_its_stream_again_has_no_detours() -> Result<()> {
     let world = World::new().await?;
     let neighbour = Neighbour::new(&world).await?;

@@ -37,8 +37,8 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
     let id = UserId(new_id());
     for username in usernames(new.wanted, id) {
         let inserted = sqlx::query(
-            "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role) \
-             VALUES ($1, $2, $3, normalize($4, NFC), CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6) \
+            "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role, username_shared, email_shared) \
+             VALUES ($1, $2, $3, normalize($4, NFC), CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6, false, false) \
              ON CONFLICT (folded_name(username)) WHERE status <> 'deleted' AND NOT username_shared DO NOTHING",
         )
         .bind(id.0)
