@@ -29,8 +29,13 @@ impl Lane {
     async fn step_of(&mut self, detour: &Detour) -> Result<Step, Interrupt> {
         let items = self.read_detour(detour).await?;
         let items = &items[..fitting(&items, self.detour_pace, |_| false)];
-        let count = items.iter().map(|_| 1).sum();
         let last = items.last().map(|item| item.message.stream_seq);
+        // The lane has not passed over messages on the user's subjects of an unknown type.
+        let passed = items
+            .iter()
+            .filter(|item| item.publisher == Some(detour.user_id));
+        let passed: Vec<&Item> = passed.collect();
+        let count = passed.iter().map(|_| 1).sum();
         let advance = Advance {
             user: detour.user_id,
             from: detour.cursor,
@@ -38,7 +43,7 @@ impl Lane {
             count,
         };
         let batch = Batch {
-            items: items.iter().collect(),
+            items: passed,
             moves: Moves::Detour(advance),
         };
 

@@ -188,6 +188,32 @@ async fn a_bot_reads_no_wake_ups() -> Result<()> {
 }
 
 #[tokio::test]
+async fn bots_leave_connections_to_other_accounts() -> Result<()> {
+    let secrets = Secrets::make([Uuid::now_v7(), Uuid::now_v7()])?;
+    let configuration = secrets.configuration();
+    let narrow = configuration.replace("max_connections: 4096", "max_connections: 2");
+    assert_ne!(narrow, configuration);
+    let world = World::with_nats(NatsSettings {
+        more: narrow,
+        ..NatsSettings::default()
+    })
+    .await?;
+
+    let _first = secrets.bot(0)?.connect(&world).await?;
+    let _second = secrets.bot(0)?.connect(&world).await?;
+
+    let refused = secrets.bot(0)?.connect(&world).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let ingest = Login {
+        user: "ingest",
+        password: secrets.password("TIRIS_NATS_INGEST_PASSWORD")?,
+        inbox: "_INBOX",
+    };
+    ingest.connect(&world).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_reply_subject_stores_the_message_and_does_nothing_else() -> Result<()> {
     let mut system = System::start().await?;
     let created = system.world.stream_info("TRADING").await?.created;
