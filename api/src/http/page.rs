@@ -3,7 +3,6 @@
 mod read;
 
 use super::filter::is_storable;
-use super::reading::Rows;
 use crate::entities::Entities;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -168,8 +168,9 @@ async fn the_largest_answers_at_once_fit_into_memory() {
 
     let requests = owners.iter().flat_map(|owner| {
         let requests = owner.requests().into_iter();
-        requests
-            .map(|(path, accept)| async move { ask(address, &owner.token, &path, accept).await })
+        requests.map(move |(path, accept)| async move {
+            ask(address, &owner.token, &path, accept).await
+        })
     });
     let bodies = read_all(join_all(requests).await).await;
 
