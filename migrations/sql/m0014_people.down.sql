@@ -1,6 +1,7 @@
 -- Erased data and changed names stay as they are.
 DROP INDEX users_email_folded_unique, users_username_folded_unique;
 ALTER TABLE users DROP COLUMN email_shared, DROP COLUMN username_shared;
+DROP FUNCTION folded_address;
 DROP FUNCTION folded_name;
 DROP INDEX audit_logs_resource, audit_logs_latest;
 ALTER TABLE oauth_states DROP COLUMN rotates;

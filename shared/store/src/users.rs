@@ -121,7 +121,7 @@ pub async fn lock_by_email(
     email: &str,
 ) -> Result<Option<LockedUser>> {
     Ok(sqlx::query_as(
-        "SELECT id, status FROM users WHERE folded_name(email) = folded_name($1) AND status <> 'deleted' \
+        "SELECT id, status FROM users WHERE folded_address(email) = folded_address($1) AND status <> 'deleted' \
          AND NOT email_shared FOR NO KEY UPDATE",
     )
     .bind(email)
