@@ -4,6 +4,7 @@ DROP TRIGGER rename_of_earlier_programs ON users;
 DROP FUNCTION answer_earlier_programs;
 DROP INDEX users_email_folded_unique, users_username_folded_unique;
 ALTER TABLE users DROP COLUMN email_shared, DROP COLUMN username_shared;
+DROP FUNCTION folded_address;
 DROP FUNCTION folded_name;
 DROP INDEX audit_logs_resource, audit_logs_latest;
 ALTER TABLE oauth_states DROP COLUMN rotates;

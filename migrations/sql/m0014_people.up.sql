@@ -25,6 +25,16 @@ BEGIN
         'RETURN lower(upper(normalize(name, NFKC) COLLATE pg_catalog.%I) COLLATE pg_catalog.%1$I)', rules);
 END $$;
 
+-- Equal for spellings of one e-mail address. Unlike in names, ß is not ss and a dotless i is not i: domains may differ by
+-- them, and the owner of one would have the addresses of another.
+DO $$
+DECLARE
+    rules text := CASE WHEN EXISTS (SELECT FROM pg_collation WHERE collname = 'und-x-icu') THEN 'und-x-icu' ELSE 'default' END;
+BEGIN
+    EXECUTE format('CREATE FUNCTION folded_address(address text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE '
+        'RETURN lower(normalize(address, NFKC) COLLATE pg_catalog.%I)', rules);
+END $$;
+
 -- Brings the names of a table into NFC without outer whitespace, one by one, because a shortened name may be taken.
 -- Reports those that stay, by id only, as logs must not hold names.
 CREATE FUNCTION pg_temp.normalize_names(named regclass, name text, living text) RETURNS void LANGUAGE plpgsql AS $$
@@ -82,7 +92,7 @@ BEGIN
     FOR shared IN
         SELECT id, first_value(id) OVER same AS oldest, row_number() OVER same AS place
         FROM users WHERE status <> 'deleted' AND email IS NOT NULL
-        WINDOW same AS (PARTITION BY folded_name(email) ORDER BY created_at, id)
+        WINDOW same AS (PARTITION BY folded_address(email) ORDER BY created_at, id)
     LOOP
         CONTINUE WHEN shared.place = 1;
         UPDATE users SET email_shared = true WHERE id = shared.id;
@@ -91,7 +101,7 @@ BEGIN
 END $$;
 CREATE UNIQUE INDEX users_username_folded_unique ON users (folded_name(username))
     WHERE status <> 'deleted' AND NOT username_shared;
-CREATE UNIQUE INDEX users_email_folded_unique ON users (folded_name(email))
+CREATE UNIQUE INDEX users_email_folded_unique ON users (folded_address(email))
     WHERE status <> 'deleted' AND NOT email_shared;
 
 -- Programs of before name neither flag, and know only the earlier indexes. Their ON CONFLICT clause skips a user with an equal

@@ -17,6 +17,7 @@ use poem::{FromRequest, Request, RequestBody};
 use poem_openapi::auth::Bearer;
 use poem_openapi::registry::Registry;
 use poem_openapi::{ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme};
+use serde_json::Value;
 use std::marker::PhantomData;
 use tiris_domain::ids::UserId;
 use tiris_domain::states::Role;
@@ -61,11 +62,20 @@ impl<P> Caller<P> {
 
     /// Records in the audit trail that an admin reads data of other users. Must succeed before anything is shown.
     pub(crate) async fn record_read(&self, state: &State) -> Result<(), Error> {
+        self.record_read_by(state, None).await
+    }
+
+    /// Like [`Self::record_read`], for a request whose body selects what it reads.
+    pub(crate) async fn record_read_by(
+        &self,
+        state: &State,
+        filter: Option<Value>,
+    ) -> Result<(), Error> {
         let Some(reading) = &self.reading else {
             return Ok(());
         };
         let mut connection = state.pool.acquire().await?;
-        let recorded = audit::record(&mut connection, &self.actor, &reading.action()).await?;
+        let recorded = audit::record(&mut connection, &self.actor, &reading.action(filter)).await?;
         recorded.log();
         Ok(())
     }

@@ -27,8 +27,8 @@ impl Reading {
         }
     }
 
-    /// Returns the entry of the audit trail.
-    pub(super) fn action(&self) -> Action<'static> {
+    /// Returns the entry of the audit trail, with the filter of the body.
+    pub(super) fn action(&self, filter: Option<Value>) -> Action<'static> {
         let segments: Vec<&str> = self.path.split('/').collect();
         let resource = match segments.as_slice() {
             [_, _, "users", ..] => "user",
@@ -37,19 +37,18 @@ impl Reading {
             [_, _, "events", "replay", ..] => "replay",
             _ => "other",
         };
-        let last = segments.last().copied().unwrap_or_default();
-        let id = Uuid::try_parse(last).ok();
+        let id = segments.iter().find_map(|part| Uuid::try_parse(part).ok());
 
         Action {
             name: ActionName::AdminRead,
             resource,
             id: id.map(|id| id.to_string()),
             before: None,
-            after: Some(self.described()),
+            after: Some(self.described(filter)),
         }
     }
 
-    fn described(&self) -> Value {
+    fn described(&self, filter: Option<Value>) -> Value {
         let parameters = self.parameters.iter().take(PARAMETERS_MAX);
         let described = parameters.map(|(name, value)| {
             let value = if UNRECORDED.contains(&name.as_str()) {
@@ -63,6 +62,7 @@ impl Reading {
         let mut after = Map::new();
         after.insert("path".to_owned(), storable(&self.path).into());
         after.insert("parameters".to_owned(), Value::Object(described.collect()));
+        after.extend(filter.map(|filter| ("filter".to_owned(), filter)));
         Value::Object(after)
     }
 }

@@ -44,7 +44,25 @@ pub(crate) struct AccessToken {
 
 /// A session, or why the session of a valid token is dead. A dead session never revives, so it is cached as well and
 /// repeated requests with its token cost the database nothing.
-type Loaded = std::result::Result<Session, &'static str>;
+type Loaded = std::result::Result<Session, Dead>;
+
+/// Why a session is dead.
+#[derive(Clone, Copy, Debug)]
+enum Dead {
+    /// It ended by itself, or its user ended it.
+    Ended(&'static str),
+    /// It ended because its user was disabled.
+    Disabled,
+}
+
+impl From<Dead> for Error {
+    fn from(dead: Dead) -> Self {
+        match dead {
+            Dead::Ended(why) => Self::InvalidToken(why),
+            Dead::Disabled => Self::AccountDisabled,
+        }
+    }
+}
 
 /// Finds the live sessions of tokens.
 pub(crate) struct Sessions {
@@ -85,7 +103,7 @@ impl Sessions {
             None => self.load_and_cache(key, token).await?,
         };
 
-        let session = loaded.map_err(Error::InvalidToken)?;
+        let session = loaded?;
         if session.expires <= Utc::now().timestamp() {
             return Err(Error::InvalidToken("it has expired"));
         }
@@ -106,6 +124,11 @@ impl Sessions {
         for id in sessions {
             self.ended.insert(*id, ()).await;
         }
+    }
+
+    /// Reads all sessions again, such as after a user was enabled: what is cached may give an outdated reason.
+    pub(crate) fn reread(&self) {
+        self.loaded.invalidate_all();
     }
 
     /// Issues an access token for a session.
@@ -135,16 +158,16 @@ impl Sessions {
         let claims = token::verify(&self.keys, token)?;
         let found = retried(async || sessions::find(&self.pool, claims.sub, claims.sid).await);
         let Some(found) = found.await? else {
-            return Ok(Err("its session does not exist"));
+            return Ok(Err(Dead::Ended("its session does not exist")));
         };
         self.note_use(&found).await;
 
         // Disabling a user also ends the sessions, and is the better reason to report.
         if found.status == UserStatus::Disabled {
-            return Err(Error::AccountDisabled);
+            return Ok(Err(Dead::Disabled));
         }
         if !found.alive || found.status != UserStatus::Active {
-            return Ok(Err("its session has ended"));
+            return Ok(Err(Dead::Ended("its session has ended")));
         }
         Ok(Ok(Session {
             user: claims.sub,

@@ -109,7 +109,7 @@ impl GetReady {
     /// as NATS, is only listed in `notes`. Not rate-limited.
     #[oai(path = "/health/ready", method = "get", operation_id = "getReady")]
     async fn get(&self, _caller: Anyone<Self>, state: Data<&State>) -> Answer<Ready, Self> {
-        let report = state.health.run().await;
+        let report = state.health.run_shared().await;
 
         let failing: Vec<&str> = report.failing().map(|(name, _)| name).collect();
         if !failing.is_empty() {

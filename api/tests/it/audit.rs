@@ -213,6 +213,38 @@ async fn only_an_admins_reading_of_others_data_is_recorded() {
 }
 
 #[tokio::test]
+async fn a_dry_run_of_an_admin_is_a_recorded_reading() {
+    let world = World::start().await;
+    let ann = world.user("ann").await;
+    let root = world.admin("root").await;
+    let book = ann.book("grid", "10", "10").await;
+    let letter = store_rejected(&ann, &book, 1, "1").await;
+    let one = format!("/v1/events/dead-letters/{letter}/replay");
+    let filter = json!({"user_id": ann.id});
+
+    for user in [&ann, &root] {
+        user.post(&one, json!({"dry_run": true})).await.data();
+        let many = json!({"filter": filter, "dry_run": true});
+        user.post("/v1/events/dead-letters/replay", many)
+            .await
+            .data();
+    }
+
+    let reads: Vec<(Option<Uuid>, Option<String>, Value)> = world
+        .rows(
+            "SELECT user_id, resource_id, coalesce(after->'filter', 'null') FROM audit_logs \
+             WHERE action = 'admin.read' AND resource_type = 'dead_letter' ORDER BY timestamp, id",
+        )
+        .await;
+    let by_root = Some(root.id.0);
+    let expected = [
+        (by_root, Some(letter.to_string()), Value::Null),
+        (by_root, None, filter),
+    ];
+    assert_eq!(reads, expected);
+}
+
+#[tokio::test]
 async fn pages_of_the_audit_trail_follow_each_other() {
     let world = World::start().await;
     let ann = world.user("ann").await;

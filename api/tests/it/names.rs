@@ -3,7 +3,7 @@
 use crate::bindings::new_binding;
 use crate::exchanges::KEY;
 use crate::sign_in::{Begun, by_google, world as world_with_providers};
-use crate::world::World;
+use crate::world::{World, text};
 use serde_json::json;
 
 const ME: &str = "/v1/users/me";
@@ -35,6 +35,25 @@ async fn composed_and_decomposed_addresses_belong_to_one_user() {
         let refused = by_google(&world, &stub, "g-2", same, true).await;
         refused.assert_error(409, "EMAIL_EXISTS");
     }
+}
+
+#[tokio::test]
+async fn addresses_of_similar_domains_belong_to_different_users() {
+    let (world, stub) = world_with_providers().await;
+    let mut users = Vec::new();
+
+    for (subject, address) in [
+        ("g-1", "ann@strasse.example"),
+        ("g-2", "ann@stra\u{df}e.example"),
+        ("g-3", "ann@mail.example"),
+        ("g-4", "ann@ma\u{131}l.example"),
+    ] {
+        let signed_in = by_google(&world, &stub, subject, address, true).await;
+        users.push(text(&signed_in.data()["user"]["id"]));
+    }
+
+    users.dedup();
+    assert_eq!(users.len(), 4);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Users: their profile, their deletion, and administration.
 
 mod erasure;
+mod outdated;
 
 use crate::world::{Answer, User, World, text};
 use serde_json::{Value, json};
@@ -240,7 +241,8 @@ async fn disabling_and_enabling_are_audited() {
     admin.put(&format!("{path}/enable"), json!({})).await.data();
 
     let actions = world.audited(&user.id.to_string()).await;
-    assert_eq!(actions, ["user.disable", "user.enable"]);
+    // The second request changed nothing, and showed the profile.
+    assert_eq!(actions, ["user.disable", "admin.read", "user.enable"]);
     let after: Value = world
         .scalar("SELECT after FROM audit_logs WHERE action = 'user.disable'")
         .await;

@@ -24,6 +24,13 @@ type CheckFn = dyn Fn() -> BoxFuture<'static, CheckResult> + Send + Sync;
 pub struct Health {
     checks: BTreeMap<&'static str, Arc<Check>>,
     is_draining: Arc<AtomicBool>,
+    shared: Arc<tokio::sync::Mutex<Option<SharedRun>>>,
+}
+
+/// The latest run for several callers.
+struct SharedRun {
+    began: Instant,
+    report: Report,
 }
 
 struct Check {
@@ -120,6 +127,24 @@ impl Health {
         self.is_draining.store(true, Ordering::Release);
     }
 
+    /// Like [`Self::run`], but only one at a time: callers that wait while one is under way share the next one, so that any
+    /// number of them keeps a single connection of the database busy.
+    pub async fn run_shared(&self) -> Report {
+        let called = Instant::now();
+        let mut shared = self.shared.lock().await;
+        if let Some(run) = shared.as_ref().filter(|run| run.began >= called) {
+            return run.report.clone();
+        }
+
+        let began = Instant::now();
+        let report = self.run().await;
+        *shared = Some(SharedRun {
+            began,
+            report: report.clone(),
+        });
+        report
+    }
+
     /// Runs all checks.
     pub async fn run(&self) -> Report {
         let mut found = BTreeMap::new();
@@ -185,6 +210,7 @@ impl Check {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::atomic::AtomicU32;
 
     #[tokio::test]
     async fn readiness_follows_needed_checks_and_remembers_errors() {
@@ -221,5 +247,38 @@ mod tests {
         let report = health.run().await;
         let failing: Vec<&str> = report.failing().map(|(name, _)| name).collect();
         assert_eq!(failing, [SHUTDOWN]);
+    }
+
+    #[tokio::test]
+    async fn many_callers_share_a_run_that_began_after_their_call() {
+        let runs = Arc::new(AtomicU32::new(0));
+        let gate = Arc::new(tokio::sync::Semaphore::new(0));
+        let counted = Arc::clone(&runs);
+        let opened = Arc::clone(&gate);
+        let health = Health::default().with("slow", move || {
+            counted.fetch_add(1, Ordering::AcqRel);
+            let opened = Arc::clone(&opened);
+            async move {
+                opened.acquire().await.expect("open").forget();
+                Ok("well".to_owned())
+            }
+        });
+
+        let mut callers: Vec<_> = std::iter::repeat_with(|| health.run_shared().boxed())
+            .take(50)
+            .collect();
+        for caller in &mut callers {
+            assert!(
+                caller.now_or_never().is_none(),
+                "the first run is under way"
+            );
+        }
+        gate.add_permits(2);
+        futures_util::future::join_all(callers).await;
+
+        assert_eq!(runs.load(Ordering::Acquire), 2);
+        gate.add_permits(1);
+        health.run_shared().await;
+        assert_eq!(runs.load(Ordering::Acquire), 3, "a later call runs again");
     }
 }

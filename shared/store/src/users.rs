@@ -121,7 +121,7 @@ pub async fn lock_by_email(
     email: &str,
 ) -> Result<Option<LockedUser>> {
     Ok(sqlx::query_as(
-        "SELECT id, status FROM users WHERE folded_name(email) = folded_name($1) AND status <> 'deleted' \
+        "SELECT id, status FROM users WHERE folded_address(email) = folded_address($1) AND status <> 'deleted' \
          AND NOT email_shared FOR NO KEY UPDATE",
     )
     .bind(email)
@@ -211,7 +211,8 @@ pub async fn change(
 }
 
 /// Erases all personal data of a deleted user but the id, by which the books name their owner: the profile, identities,
-/// credentials at exchanges, stored responses, addresses and user agents of sessions. The caller revokes the sessions.
+/// credentials at exchanges, stored responses, free JSON, reports of bots, addresses and user agents of sessions. The caller
+/// revokes the sessions.
 pub async fn erase(connection: &mut PgConnection, id: UserId) -> Result<()> {
     for statement in [
         "DELETE FROM oauth_identities WHERE user_id = $1",
@@ -225,6 +226,12 @@ pub async fn erase(connection: &mut PgConnection, id: UserId) -> Result<()> {
         "UPDATE exchange_bindings SET name = 'deleted-' || id, info = '{}', api_key_encrypted = NULL, api_secret_encrypted = NULL, \
          passphrase_encrypted = NULL, masked_api_key = NULL, key_id = NULL, fingerprint = NULL, \
          status = 'deleted', updated_at = now() WHERE user_id = $1",
+        "UPDATE tradings SET info = '{}', updated_at = now() WHERE id IN \
+         (SELECT id FROM tradings WHERE user_id = $1 AND info <> '{}' ORDER BY id FOR NO KEY UPDATE)",
+        // In the order in which the ledger locks them.
+        "UPDATE sub_accounts SET info = '{}', updated_at = now() WHERE id IN \
+         (SELECT id FROM sub_accounts WHERE user_id = $1 AND info <> '{}' ORDER BY id FOR NO KEY UPDATE)",
+        "DELETE FROM bots WHERE user_id = $1",
     ] {
         by_id::execute(&mut *connection, id.0, statement).await?;
     }
@@ -247,6 +254,23 @@ pub async fn lock_active(connection: &mut PgConnection, user: UserId) -> Result<
         Some(UserStatus::Active) => Ok(()),
         Some(UserStatus::Disabled) => Err(Error::AccountDisabled),
         Some(UserStatus::Deleted) | None => Err(Error::InvalidToken("its session has ended")),
+    }
+}
+
+/// Fails unless a user is an active admin, and locks the user like [`lock_active`].
+///
+/// # Errors
+/// Those of [`lock_active`], and [`Error::AccessDenied`] when the user lost the role, as cached sessions outlive it by seconds.
+pub async fn lock_admin(connection: &mut PgConnection, user: UserId) -> Result<()> {
+    lock_active(connection, user).await?;
+
+    let role: String = sqlx::query_scalar("SELECT role FROM users WHERE id = $1")
+        .bind(user.0)
+        .fetch_one(connection)
+        .await?;
+    match column::state(role)? {
+        Role::Admin => Ok(()),
+        Role::User => Err(Error::AccessDenied("the role admin was revoked")),
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) struct Sealed {
 /// Moves the credentials in free JSON into the encrypted columns, each row in its own transaction. Works while the service
 /// runs, and can be repeated at any time.
 pub(super) async fn seal(pool: &PgPool, ring: &KeyRing) -> Result<Sealed> {
-    let keys: Vec<&str> = in_info::keys().collect();
+    let letters: Vec<&str> = in_info::letters_of_keys().collect();
     let mut outcome = Sealed::default();
     let mut after = Uuid::nil();
 
@@ -40,11 +40,15 @@ pub(super) async fn seal(pool: &PgPool, ring: &KeyRing) -> Result<Sealed> {
         let rows: Vec<Row> = sqlx::query_as(
             "SELECT id, user_id, info, api_key_encrypted IS NOT NULL OR status = 'deleted' OR kind = 'public' AS has_credentials, \
              passphrase_encrypted IS NOT NULL OR status = 'deleted' OR kind = 'public' AS has_passphrase \
-             FROM exchange_bindings WHERE id > $1 AND info ?| $2 ORDER BY id LIMIT $3",
+             FROM exchange_bindings WHERE id > $1 AND jsonb_typeof(info) = 'object' AND EXISTS ( \
+             SELECT FROM jsonb_object_keys(info) key WHERE octet_length(key) <= $4 \
+             AND lower(regexp_replace(key, '[^A-Za-z0-9]', '', 'g')) = ANY ($2)) \
+              ORDER BY id LIMIT $3",
         )
         .bind(after)
-        .bind(&keys)
+        .bind(&letters)
         .bind(PAGE)
+        .bind(in_info::KEY_BYTES_MAX)
         .fetch_all(pool)
         .await?;
         let Some(last) = rows.last() else {
@@ -53,7 +57,7 @@ pub(super) async fn seal(pool: &PgPool, ring: &KeyRing) -> Result<Sealed> {
 
         after = last.id;
         for row in rows {
-            if row.has_credentials && seal_row(pool, ring, &keys, &row).await? {
+            if row.has_credentials && seal_row(pool, ring, &row).await? {
                 outcome.sealed += 1;
             } else {
                 outcome.left.push(row.id);
@@ -64,7 +68,7 @@ pub(super) async fn seal(pool: &PgPool, ring: &KeyRing) -> Result<Sealed> {
 
 /// Encrypts the passphrase of a binding unless it has one, and removes all credentials from its free JSON. Key and secret
 /// need not be encrypted again: the binding has them. Returns false when the row was changed in the meantime.
-async fn seal_row(pool: &PgPool, ring: &KeyRing, keys: &[&str], row: &Row) -> Result<bool> {
+async fn seal_row(pool: &PgPool, ring: &KeyRing, row: &Row) -> Result<bool> {
     let found = in_info::passphrase(&row.info).filter(|_| !row.has_passphrase);
     let passphrase = match (found, row.user_id) {
         (Some(passphrase), Some(user)) => {
@@ -80,7 +84,7 @@ async fn seal_row(pool: &PgPool, ring: &KeyRing, keys: &[&str], row: &Row) -> Re
          passphrase_encrypted = coalesce($3, passphrase_encrypted) WHERE id = $1 AND info = $4",
     )
     .bind(row.id)
-    .bind(keys)
+    .bind(in_info::keys_in(&row.info))
     .bind(passphrase)
     .bind(&row.info)
     .execute(pool)

@@ -66,6 +66,7 @@ impl ReplayDeadLetter {
             return Err(Error::AccessDenied("only an admin accepts another user's event").into());
         }
         if body.0.dry_run == Some(true) {
+            caller.record_read(&state).await?;
             let replay = rehearse_one(&state.pool, id.0, &options).await?;
             return Ok(Reply::done(ReplayEffect::new(replay, true)));
         }
@@ -108,6 +109,8 @@ impl ReplayDeadLetters {
         };
         if body.0.dry_run == Some(true) {
             let _place = state.streams.replays.take(user)?;
+            let selected = body.0.filter.as_json();
+            caller.record_read_by(&state, Some(selected)).await?;
             let rehearsed =
                 rehearse_all(&state.pool, &filter, &options, cursor, REHEARSED_AT_ONCE).await?;
             return Ok(Reply::done(BulkReplayed::new(rehearsed, true)));

@@ -38,7 +38,8 @@ struct BindingRequest {
     api_secret: Option<Field<ApiSecret>>,
     /// Passphrase of the API key, 1 to 256 characters, if the exchange issues one
     passphrase: Option<Field<Passphrase>>,
-    /// Free JSON, at most 16 KiB; credentials in it (`api_key`, `api_secret`, `passphrase`) are stored as such, encrypted
+    /// Free JSON, at most 16 KiB; credentials in it (`api_key`, `api_secret`, `passphrase`, in any spelling) are stored as such,
+    /// encrypted, and its parts may hold none
     info: Option<Field<Info>>,
 }
 

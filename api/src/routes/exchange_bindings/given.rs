@@ -74,7 +74,7 @@ impl GivenCredentials {
     }
 
     /// Fills what is not given with credentials of the free JSON.
-    pub(super) fn or(self, in_info: Self) -> Self {
+    pub(in crate::routes) fn or(self, in_info: Self) -> Self {
         Self {
             api_key: self.api_key.or(in_info.api_key),
             api_secret: self.api_secret.or(in_info.api_secret),

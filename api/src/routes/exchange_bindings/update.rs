@@ -35,8 +35,8 @@ struct BindingChange {
     api_secret: Option<Field<ApiSecret>>,
     /// New passphrase, 1 to 256 characters
     passphrase: Option<Field<Passphrase>>,
-    /// Free JSON that replaces the current one, at most 16 KiB; credentials in it (`api_key`, `api_secret`, `passphrase`) are
-    /// stored as such, encrypted, and stay when it has none
+    /// Free JSON that replaces the current one, at most 16 KiB; credentials in it (`api_key`, `api_secret`, `passphrase`, in any
+    /// spelling) are stored as such, encrypted, and stay when it has none; its parts may hold none
     info: Option<Field<Info>>,
 }
 

@@ -4,6 +4,7 @@ use super::object::ReplayJob;
 use crate::routes::prelude::*;
 use tiris_domain::event::Kind;
 use tiris_store::replay_jobs::{self, NewJob};
+use tiris_store::users;
 
 operation!(ReplayEvents: Admin, General, [INVALID_BODY]);
 
@@ -85,6 +86,7 @@ impl ReplayEvents {
         };
 
         let reply = idempotency.run(&state, caller.user(), async |mut tx: Tx| {
+            users::lock_admin(&mut tx, caller.user()).await?;
             let job = replay_jobs::create(&mut tx, &new).await?;
 
             let after = json!({

@@ -2,7 +2,7 @@
 
 use crate::routes::prelude::*;
 use tiris_domain::ids::LogId;
-use tiris_store::trading_logs;
+use tiris_store::{trading_logs, users};
 
 operation!(DeleteTradingLog: Admin, General, [
     INVALID,
@@ -25,6 +25,7 @@ impl DeleteTradingLog {
         id: Path<Uuid>,
     ) -> Answer<Message, Self> {
         let reply = Tx::run(&state, caller.user(), async |mut tx: Tx| {
+            users::lock_admin(&mut tx, caller.user()).await?;
             let log = trading_logs::delete(&mut tx, LogId(id.0)).await?;
 
             // The whole log, because it may be the only record of a hold.

@@ -2,6 +2,7 @@
 
 use crate::routes::exchange_bindings::credentials::Credentials;
 use crate::routes::exchange_bindings::given::{ApiKey, ApiSecret, GivenCredentials, Passphrase};
+use crate::routes::exchange_bindings::in_info;
 use crate::routes::prelude::*;
 use crate::routes::sub_accounts::move_money::MoneyMove;
 use tiris_domain::states::{ExchangeType, TradingType};
@@ -78,7 +79,7 @@ pub(super) struct TradingRequest {
     api_secret: Option<Field<ApiSecret>>,
     /// Passphrase of the API key, 1 to 256 characters, if the exchange issues one
     passphrase: Option<Field<Passphrase>>,
-    /// Free JSON, at most 16 KiB
+    /// Free JSON, at most 16 KiB; with a type that names an exchange, credentials in it are stored as such, encrypted
     pub(super) info: Option<Field<Info>>,
     /// Sub-accounts to create with the trading, at most 100
     #[oai(validator(max_items = 100))]
@@ -158,11 +159,14 @@ impl TradingRequest {
             return Err(Error::MissingField("exchange_binding_id".into()));
         }
 
-        let given = GivenCredentials::new(
+        let mut given = GivenCredentials::new(
             self.api_key.take(),
             self.api_secret.take(),
             self.passphrase.take(),
         );
+        if let (Some(_), Some(info)) = (self.r#type.exchange(), &mut self.info) {
+            given = given.or(in_info::take(&mut info.0)?);
+        }
         match (self.r#type.exchange(), given.any()) {
             (Some(_), _) if self.exchange_binding_id.is_some() => Err(Error::invalid(
                 "exchange_binding_id",

@@ -11,20 +11,21 @@ impl DeleteMe {
     /// Delete the current user
     ///
     /// Ends all sessions, and erases the e-mail address, the names, the picture, `settings` and `info`, the links to identity
-    /// providers, the exchange bindings with their credentials, and the addresses and user agents of the sessions. E-mail
-    /// address and username become free: signing in again creates a new user. This cannot be undone.
+    /// providers, the exchange bindings with their credentials, `info` of tradings and sub-accounts, the reports of bots, and the
+    /// addresses and user agents of the sessions. E-mail address and username become free: signing in again creates a new
+    /// user. This cannot be undone.
     ///
     /// What stays: the books, which are transactions, trading logs, orders, and the names of tradings and sub-accounts, because
-    /// balances must remain provable; they name their owner by id only. The audit trail stays with the id, and with the
-    /// addresses and user agents of past requests as evidence against misuse, until its retention removes it.
+    /// balances must remain provable; they name their owner by id only. Dead letters stay as bots sent
+    /// them. The audit trail stays with the id, and with the addresses and user agents of past requests as evidence against
+    /// misuse, until its retention removes it.
     #[oai(path = "/me", method = "delete", operation_id = "deleteMe")]
     async fn delete(&self, caller: Caller<Self>, state: Data<&State>) -> Answer<Message, Self> {
         let user = caller.user();
 
         let reply = Tx::run(&state, user, async |mut tx: Tx| {
-            users::lock(&mut tx, user)
-                .await?
-                .ok_or(Error::NotFound("user"))?;
+            // Otherwise a user who was just disabled could return as a new one.
+            users::lock_active(&mut tx, user).await?;
             users::set_status(&mut tx, user, UserStatus::Deleted).await?;
             users::erase(&mut tx, user).await?;
             let ended = sessions::revoke_all(&mut tx, user, None).await?;

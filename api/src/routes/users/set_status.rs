@@ -61,6 +61,7 @@ impl DisableUser {
         }
 
         let work = async |mut tx: Tx| {
+            users::lock_admin(&mut tx, admin.user()).await?;
             let row = users::lock(&mut tx, user).await?;
             let mut row = row.ok_or(Error::NotFound("user"))?;
             let status: UserStatus = column::state(&row.status)?;
@@ -68,7 +69,7 @@ impl DisableUser {
 
             let mut ended = Vec::new();
             let tx = if status == UserStatus::Disabled {
-                tx.unchanged()
+                tx.audited(admin.actor(), &read(user)).await?
             } else {
                 row = users::set_status(&mut tx, user, UserStatus::Disabled).await?;
                 ended = sessions::revoke_all(&mut tx, user, None).await?;
@@ -122,13 +123,14 @@ impl EnableUser {
         let user = UserId(id.0);
 
         let work = async |mut tx: Tx| {
+            users::lock_admin(&mut tx, admin.user()).await?;
             let row = users::lock(&mut tx, user).await?;
             let mut row = row.ok_or(Error::NotFound("user"))?;
             let status: UserStatus = column::state(&row.status)?;
             seen.check(&User::try_from(row.clone())?)?;
 
             let tx = if status == UserStatus::Active {
-                tx.unchanged()
+                tx.audited(admin.actor(), &read(user)).await?
             } else {
                 row = users::set_status(&mut tx, user, UserStatus::Active).await?;
                 let action = action(ActionName::UserEnable, "user", user);
@@ -138,6 +140,14 @@ impl EnableUser {
         };
         let reread = async || User::try_from(users::get(&state.pool, user).await?);
         let reply = idempotency.run_or_reread(&state, admin.user(), work, reread);
-        Ok(reply.await?)
+        let reply = reply.await?;
+
+        state.sessions.reread();
+        Ok(reply)
     }
+}
+
+/// Returns the entry of a request that changes nothing: the response still shows the profile to the admin.
+fn read(user: UserId) -> Action<'static> {
+    action(ActionName::AdminRead, "user", user)
 }

@@ -153,3 +153,66 @@ async fn the_command_encrypts_passphrases_of_earlier_versions() {
     let shown = revealed(&user, &path).await;
     assert_eq!(shown["passphrase"], PASSPHRASE);
 }
+
+#[tokio::test]
+async fn no_spelling_of_a_credential_is_stored_in_clear() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let info =
+        json!({"API-Key": FULL_KEY, "secretKey": SECRET, "passPhrase": PASSPHRASE, "note": "mine"});
+
+    let binding = json!({"name": "OKX", "exchange_type": "okx", "info": info});
+    let created = user.post(LIST, binding).await;
+    created.assert_lacks(PASSPHRASE);
+    assert_eq!(created.data()["info"], json!({"note": "mine"}));
+    let shown = revealed(&user, &format!("{LIST}/{}", created.id())).await;
+    assert_eq!(shown["api_secret"], SECRET);
+    assert_eq!(shown["passphrase"], PASSPHRASE);
+    assert_sealed(&world, &[FULL_KEY, SECRET, PASSPHRASE]).await;
+
+    let other = json!({"passPhrase": "another-phrase", "note": "grid"});
+    let trading = json!({"name": "grid", "type": "okx", "api_key": "K3yOfTheTrading", "api_secret": SECRET, "info": other});
+    let created = user.post("/v1/tradings", trading).await;
+    assert_eq!(created.data()["info"], json!({"note": "grid"}));
+    assert_sealed(&world, &["another-phrase"]).await;
+}
+
+#[tokio::test]
+async fn refuses_credentials_in_a_part_of_free_json() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    let path = connect(&user).await;
+
+    let refused = user
+        .put(
+            &path,
+            json!({"info": {"okx": [{"passPhrase": "deep-phrase"}]}}),
+        )
+        .await;
+
+    refused.assert_error(400, "INVALID_VALUE");
+    refused.assert_details("passPhrase");
+    refused.assert_lacks("deep-phrase");
+}
+
+#[tokio::test]
+async fn other_spellings_of_earlier_versions_are_hidden_and_encrypted() {
+    let keys = Keys {
+        keys: format!("k:{}", random_key()),
+        fingerprint: random_key(),
+    };
+    let world = World::start_with(|settings| settings.encryption = keys.config()).await;
+    let user = world.user("ann").await;
+    let path = connect(&user).await;
+    let expose = "UPDATE exchange_bindings SET passphrase_encrypted = NULL, \
+         info = info || '{\"Pass_Phrase\": \"portal-pass-phrase\"}' WHERE user_id = $1";
+    world.run(expose, user.id.0).await;
+    user.get(LIST).await.assert_lacks(PASSPHRASE);
+
+    let ran = rotate(&world, &keys).await;
+
+    assert!(ran.succeeded, "{} {}", ran.stdout, ran.stderr);
+    assert_sealed(&world, &[PASSPHRASE]).await;
+    let shown = revealed(&user, &path).await;
+    assert_eq!(shown["passphrase"], PASSPHRASE);
+}

@@ -14,7 +14,7 @@ use uuid::Uuid;
 const EMAIL: &str = "ann.of.erasure@example.com";
 const AGENT: &str = "annbrowser/1.0";
 /// The personal values of the journey.
-const PERSONAL: [&str; 12] = [
+const PERSONAL: [&str; 15] = [
     EMAIL,
     AGENT,
     "ann.of.erasure",
@@ -27,6 +27,9 @@ const PERSONAL: [&str; 12] = [
     "ann-info",
     "ann-binding",
     "google-subject-of-ann",
+    "ann-trading",
+    "ann-account",
+    "ann-bot",
 ];
 
 /// Returns the content of all tables, except for the addresses and user agents that the audit trail keeps as evidence.
@@ -110,7 +113,16 @@ async fn no_personal_value_of_a_deleted_user_remains() {
     let mut binding = new_binding("ann-binding", "okx", KEY);
     binding["info"] = json!({"a": "ann-info"});
     ann.post("/v1/exchange-bindings", binding).await.data();
-    ann.book("grid", "1", "1").await;
+    let book = ann.book("grid", "1", "1").await;
+    for (path, value) in [
+        (format!("/v1/tradings/{}", book.trading), "ann-trading"),
+        (format!("/v1/sub-accounts/{}", book.stock), "ann-account"),
+    ] {
+        ann.put(&path, json!({"info": {"a": value}})).await.data();
+    }
+    let report = "INSERT INTO bots (id, user_id, trading_id, component, status, last_seen_at, info) \
+         VALUES (gen_random_uuid(), $1, gen_random_uuid(), 'ann-bot', 'healthy', now(), '{}')";
+    world.run(report, ann.id.0).await;
     administer(&root, &ann).await;
     let ann = signed_in(&world, &stub).await;
     let before = dump(&world).await;
@@ -122,7 +134,13 @@ async fn no_personal_value_of_a_deleted_user_remains() {
         assert!(!after.contains(value), "{value} remains");
     }
     // The journey has left what the deletion removes, and the books still name their owner.
-    for value in ["ann_the_user", AGENT, "ann-setting", "ann-binding"] {
+    for value in [
+        "ann_the_user",
+        AGENT,
+        "ann-setting",
+        "ann-binding",
+        "ann-account",
+    ] {
         assert!(before.contains(value), "{value} was never stored");
     }
     let owned: i64 = world
