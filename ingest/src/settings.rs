@@ -41,7 +41,7 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_USER_EVENTS_PER_MINUTE")]
     #[arg(default_value = "6000", value_name = "COUNT")]
     user_events_per_minute: String,
-    /// Bytes a user may publish in a minute, a tenth of them at once, before the events of others go first; 0 for no limit
+    /// Bytes a user may publish in a minute, a thirtieth of them at once, before the events of others go first; 0 for no limit
     #[arg(long, env = "TIRIS_USER_BYTES_PER_MINUTE")]
     #[arg(default_value = "16777216", value_name = "BYTES")]
     user_bytes_per_minute: String,

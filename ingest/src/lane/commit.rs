@@ -13,9 +13,10 @@ use crate::stream::Message;
 use crate::transaction::{settle, within_limit};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 use tiris_domain::lane::LaneKey;
+use tiris_domain::states::DeadLetterClass;
 use tiris_runtime::{explain, telemetry, trace};
 use tiris_store::dead_letters;
 use tiris_store::error::{Error, Result};
@@ -24,6 +25,9 @@ use tiris_store::lanes::detours::{self, Advance, Passed};
 use tiris_store::ledger::{self, Cause, Claims, Disposition, Entry, Waiting};
 use tracing::{Instrument, error_span};
 use uuid::Uuid;
+
+/// The weight of messages that are parsed in a few milliseconds.
+const PARSED_AT_ONCE: u64 = 64 * 1024;
 
 /// The messages that a transaction processes, and the cursor that it moves past them.
 pub(super) struct Batch<'a> {
@@ -80,7 +84,12 @@ impl Lane {
         };
 
         let committed = commit(&self.context, &self.position, &batch, &mut self.pace).await?;
-        let Some(Committed { counts, users }) = committed else {
+        let Some(Committed {
+            counts,
+            users,
+            waiting,
+        }) = committed
+        else {
             return Ok(Step::Narrowed);
         };
         let last = self.pending.drain(..taken).next_back();
@@ -89,6 +98,7 @@ impl Lane {
             self.measure_lag(Some(last.message.broker_time));
         }
         self.note_passed(&passed);
+        self.note_waiting(waiting);
         self.backoff = BACKOFF_MIN;
         self.mixed_subjects
             .note(&self.context, self.position.key, users.into_iter())
@@ -100,12 +110,22 @@ impl Lane {
     pub(super) async fn commit_detour(&mut self, batch: &Batch<'_>) -> Result<Step, Interrupt> {
         let pace = &mut self.detour_pace;
         let committed = commit(&self.context, &self.position, batch, pace).await?;
-        let Some(Committed { counts, .. }) = committed else {
+        let Some(Committed {
+            counts, waiting, ..
+        }) = committed
+        else {
             return Ok(Step::Narrowed);
         };
 
+        self.note_waiting(waiting);
         self.backoff = BACKOFF_MIN;
         Ok(Step::Committed(counts))
+    }
+
+    fn note_waiting(&mut self, waiting: BTreeMap<Uuid, u64>) {
+        for (user, weight) in waiting {
+            self.detours.note_waiting(user, weight);
+        }
     }
 
     fn note_passed(&mut self, passed: &[Passed]) {
@@ -125,6 +145,21 @@ impl Lane {
 struct Committed {
     counts: Counts,
     users: BTreeSet<Uuid>,
+    /// The weight of the messages that became dead letters and wait, by user.
+    waiting: BTreeMap<Uuid, u64>,
+}
+
+/// Returns the weight of the messages that became dead letters and wait, by user.
+fn waiting_of(items: &[&Item], dispositions: &[Disposition]) -> BTreeMap<Uuid, u64> {
+    let mut waiting = BTreeMap::new();
+    for (item, disposition) in items.iter().zip(dispositions) {
+        let class = disposition.cause().map(Cause::class);
+        let waits = class == Some(DeadLetterClass::Unresolved);
+        if let Some(user) = item.publisher.filter(|_| waits) {
+            *waiting.entry(user).or_default() += item.weight();
+        }
+    }
+    waiting
 }
 
 /// Commits a batch in a span of the trace it belongs to, and reports it. Returns None when nothing was committed, because a
@@ -160,6 +195,7 @@ async fn commit(
         Ok(Some(Committed {
             counts: report.write(),
             users: users.into_keys().collect(),
+            waiting: waiting_of(&batch.items, &dispositions),
         }))
     };
     trace.scope(work.instrument(span)).await
@@ -177,9 +213,7 @@ async fn attempt(
     let key = position.key;
     let events = batch.items.len();
     // Before the transaction, whose locks others wait for.
-    for item in &batch.items {
-        item.work();
-    }
+    parse(&batch.items).await;
     let mut outcome = transact_with_races(context, position, batch).await;
     if let Err(Interrupt::Failed(error)) = &outcome {
         let is_the_event = may_be_the_event(error);
@@ -203,6 +237,19 @@ async fn attempt(
     let dispositions = outcome?;
     pace.succeeded(batch.weight(), started.elapsed());
     Ok(Some(dispositions))
+}
+
+/// Parses messages, and lets the other lanes of the process go on in between.
+async fn parse(items: &[&Item]) {
+    let mut parsed: u64 = 0;
+    for item in items {
+        item.work();
+        parsed += item.weight();
+        if parsed >= PARSED_AT_ONCE {
+            parsed = 0;
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 fn count_failure(key: LaneKey) {

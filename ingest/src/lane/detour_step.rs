@@ -16,6 +16,7 @@ const DIRECT_GETS_MAX: u64 = 128;
 impl Lane {
     /// Continues the next detour, if any may continue now.
     pub(super) async fn continue_detour(&mut self) -> Result<Option<Step>, Interrupt> {
+        self.check_status().await?;
         let Some(detour) = self.detours.next() else {
             return Ok(None);
         };
@@ -26,10 +27,24 @@ impl Lane {
         step.map(Some)
     }
 
+    async fn check_status(&mut self) -> Result<()> {
+        let key = self.position.key;
+        let cursor = self.cursor();
+        for user_id in self.detours.check_status(&self.context, cursor).await? {
+            tracing::warn!(lane = %key, %user_id, "a disabled user goes on publishing: the stream keeps their events until the user is enabled");
+        }
+        Ok(())
+    }
+
     async fn step_of(&mut self, detour: &Detour) -> Result<Step, Interrupt> {
         let items = self.read_detour(detour).await?;
+        let read = items.len();
         let items = &items[..fitting(&items, self.detour_pace, |_| false)];
         let count = items.iter().map(|_| 1).sum();
+        if items.len() < read {
+            // The others are read again.
+            self.detour_gets.used(count);
+        }
         let last = items.last().map(|item| item.message.stream_seq);
         let advance = Advance {
             user: detour.user_id,

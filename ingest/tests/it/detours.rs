@@ -140,6 +140,47 @@ async fn without_a_quota_no_user_is_passed_over() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_stream_keeps_the_flood_of_a_disabled_user() -> Result<()> {
+    let world = World::new().await?;
+    let id = world.own_lane().await?;
+    let unlimited = || Context {
+        quota: Quota::default(),
+        ..world.context()
+    };
+    let mut lane = seize(unlimited(), id).await?;
+    drain(&mut lane).await?;
+
+    world
+        .execute("UPDATE users SET status = 'disabled'")
+        .await?;
+    let long = |_| {
+        let mut event = world.btc_credit("1");
+        event["note"] = "x".repeat(50_000).into();
+        event
+    };
+    let events: Vec<Value> = (0..100).map(long).collect();
+    world.send_burst(&events).await?;
+    drain(&mut lane).await?;
+    drain(&mut seize(unlimited(), id).await?).await?;
+
+    let letters = "SELECT sum(octet_length(payload))::bigint FROM dead_letters";
+    let stored = world.number(letters).await?;
+    ensure!(stored < 3_000_000, "{stored} bytes of dead letters");
+    world.expect_rows("lane_detours", 1).await?;
+
+    world.execute("UPDATE users SET status = 'active'").await?;
+    let mut lane = seize(unlimited(), id).await?;
+    while world.count("transactions").await? < 101 {
+        advances(&mut lane).await?;
+    }
+    drain(&mut lane).await?;
+    world.expect_rows("lane_detours", 0).await?;
+    let open = "dead_letters WHERE status = 'open'";
+    world.expect_rows(open, 0).await?;
+    world.verify().await
+}
+
+#[tokio::test]
 async fn a_lane_that_reads_its_stream_again_has_no_detours() -> Result<()> {
     let world = World::new().await?;
     let neighbour = Neighbour::new(&world).await?;

@@ -6,6 +6,7 @@ use crate::entity::users::Model;
 use crate::error::{Conflict, Error, Result};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
+use std::collections::BTreeSet;
 use tiris_domain::ids::{UserId, new_id};
 use tiris_domain::states::{Role, State, UserStatus};
 use tiris_domain::value::{Avatar, FullName, Info, Username};
@@ -92,6 +93,23 @@ pub async fn get(executor: impl PgExecutor<'_>, id: UserId) -> Result<Model> {
         .fetch_optional(executor)
         .await?
         .ok_or(Error::NotFound("user"))
+}
+
+/// Returns those of `users` that are disabled.
+pub async fn disabled_of(
+    executor: impl PgExecutor<'_>,
+    users: &BTreeSet<Uuid>,
+) -> Result<BTreeSet<Uuid>> {
+    if users.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+
+    let disabled: Vec<Uuid> =
+        sqlx::query_scalar("SELECT id FROM users WHERE id = ANY($1) AND status = 'disabled'")
+            .bind(Vec::from_iter(users))
+            .fetch_all(executor)
+            .await?;
+    Ok(disabled.into_iter().collect())
 }
 
 /// Locks a user until the transaction ends; `None` when the user does not exist or is deleted.
