@@ -25,7 +25,7 @@ pub use command::{
 pub use decide::{apply, check};
 pub use effect::{Drift, Effect, HoldChange, Posting};
 pub use names::{Asset, OrderId, Pair};
-pub use order::{Order, OrderKey, OrderStep, OrderTerms, PAIRS_MAX, says_filled};
+pub use order::{Order, OrderKey, OrderStep, OrderTerms, says_filled};
 pub use rejected::{Details, Rejected};
 pub use rejection::Rejection;
 

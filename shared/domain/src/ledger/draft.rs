@@ -29,8 +29,8 @@ pub(super) struct Leg<'a> {
     pub(super) fee: Option<Money>,
 }
 
-/// The draft of an effect. Only [`Draft::finish`] reports figures out of range and too many pairs, because insufficient balance
-/// has precedence over them.
+/// The draft of an effect. Only [`Draft::finish`] reports figures out of range, because insufficient balance has
+/// precedence over them.
 pub(super) struct Draft<'a> {
     pub(super) book: &'a Book,
     pub(super) trading: TradingId,
@@ -39,8 +39,6 @@ pub(super) struct Draft<'a> {
     pub(super) effect: Effect,
     /// Accounts whose figures are out of range, so that comparisons with them are meaningless.
     out_of_range: Vec<AccountId>,
-    /// Whether the effect adds a pair to an order id that has [`PAIRS_MAX`](super::order::PAIRS_MAX) pairs.
-    has_too_many_pairs: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -51,7 +49,6 @@ impl<'a> Draft<'a> {
             at,
             effect: Effect::default(),
             out_of_range: Vec::new(),
-            has_too_many_pairs: false,
         }
     }
 
@@ -315,7 +312,6 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(self) -> Result<Effect> {
         match self.out_of_range.first() {
             Some(account) => Err(Rejected::of_account(Rejection::AmountOutOfRange, *account)),
-            None if self.has_too_many_pairs => Err(Rejection::TooManyPairs.into()),
             None => Ok(self.effect),
         }
     }

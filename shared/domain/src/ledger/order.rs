@@ -8,9 +8,6 @@ use chrono::{DateTime, Utc};
 use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// Pairs of a trading on which one order id can be used. Every event of an id locks and loads all its orders.
-pub const PAIRS_MAX: usize = 64;
-
 /// An order of a trading. Exchanges reuse one id on several pairs.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OrderKey {

@@ -1,6 +1,5 @@
 //! The reasons why the ledger rejects a command.
 
-use super::order::PAIRS_MAX;
 use crate::text_enum::text_enum;
 
 text_enum! {
@@ -52,9 +51,6 @@ text_enum! {
         /// An amount or a balance would have more than twenty integer digits.
         #[error("an amount or a balance would have more than 20 integer digits")]
         AmountOutOfRange = "AMOUNT_OUT_OF_RANGE",
-        /// The id of the order is used on [`PAIRS_MAX`] other pairs.
-        #[error("the order id is used on {PAIRS_MAX} other pairs of the trading, the most that one id may have")]
-        TooManyPairs = "TOO_MANY_PAIRS",
     }
 }
 

@@ -14,9 +14,6 @@ const STOCK: &str = "fill.stock_account_id";
 const CURRENCY: &str = "fill.currency_account_id";
 const FEE: &str = "fill.fee_account_id";
 
-/// Pairs on which one order id can be used.
-const PAIRS_MAX: usize = 64;
-
 /// Copies of what one event may change.
 pub(super) struct Sheet {
     pub(super) accounts: BTreeMap<Uuid, Account>,
@@ -87,12 +84,10 @@ impl Sheet {
             "trading.balance.unlocked" => self.unlock(event)?,
             _ => {}
         }
-        if !self.out_of_range.is_empty() {
-            Err("AMOUNT_OUT_OF_RANGE")
-        } else if self.orders.by_pair.len() > PAIRS_MAX {
-            Err("TOO_MANY_PAIRS")
-        } else {
+        if self.out_of_range.is_empty() {
             Ok(())
+        } else {
+            Err("AMOUNT_OUT_OF_RANGE")
         }
     }
 

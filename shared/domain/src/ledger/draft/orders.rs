@@ -5,7 +5,7 @@ use crate::ids::AccountId;
 use crate::ledger::account::HoldKey;
 use crate::ledger::command::{Hold, Movement, OrderEvent, Trade};
 use crate::ledger::names::{Asset, OrderId, Pair};
-use crate::ledger::order::{Order, OrderKey, OrderStep, PAIRS_MAX};
+use crate::ledger::order::{Order, OrderKey, OrderStep};
 use crate::ledger::rejected::Result;
 use crate::money::{Money, Number};
 use crate::states::DriftKind;
@@ -101,7 +101,6 @@ impl Draft<'_> {
             let order = stored.find(|order| is_meant(order)).cloned();
             let order = order.unwrap_or_else(|| {
                 let ordinal = self.orders(id).count();
-                self.has_too_many_pairs |= ordinal >= PAIRS_MAX;
                 Order::new(key.clone(), ordinal, self.at)
             });
             self.effect.orders.push(order);

@@ -85,29 +85,6 @@ fn a_lock_without_a_pair_for_an_id_on_two_pairs_is_ambiguous() {
 }
 
 #[test]
-fn an_order_id_has_a_limit_of_pairs() {
-    let mut book = book();
-    let lock_on = |number: usize| lock_for("1", "o", Some(&format!("B{number}/USDT")));
-    for number in 0..PAIRS_MAX {
-        effect(&mut book, &lock_on(number));
-    }
-
-    rejects(&book, &lock_on(PAIRS_MAX), Rejection::TooManyPairs);
-    rejects(
-        &book,
-        &fill("o", "0.1", "1", false),
-        Rejection::TooManyPairs,
-    );
-
-    effect(&mut book, &lock_on(0));
-    effect(&mut book, &lock_for("1", "other", Some("BTC/USDT")));
-    assert_eq!(
-        state(&book, CURRENCY),
-        format!("1000, {} locked", PAIRS_MAX + 2)
-    );
-}
-
-#[test]
 fn a_lock_after_the_end_of_its_order_holds_nothing() {
     let mut book = book();
     effect(&mut book, &fill("p1", "0.001", "50000", true));

@@ -217,7 +217,6 @@ fn rejections_are_listed_by_precedence() {
         "INSUFFICIENT_BALANCE",
         "UNLOCK_EXCEEDS_LOCKED",
         "AMOUNT_OUT_OF_RANGE",
-        "TOO_MANY_PAIRS",
     ];
 
     assert_eq!(codes, expected);
