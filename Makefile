@@ -103,7 +103,7 @@ fmt: ## Format the code
 
 MANIFEST_TOOLS = $(or $(TIRIS_DEV_DIR),.tiris)/bin/manifest-tools
 .PHONY: promtool coverage bench-night manifests manifests-docker manifests-k8s settings-k8s workflows deploy smoke timescaledb
-.PHONY: changelog release-version release-notes images-release
+.PHONY: changelog release-version release-notes images-release last-release
 
 # Requires 85 % of lines. Uses cargo-llvm-cov where the LLVM tools of the compiler are available, else cargo-tarpaulin.
 coverage: build ## Run the whole test suite and measure line coverage
@@ -148,6 +148,9 @@ release-notes: ## Publish VERSION with its changes on GitHub
 
 images-release: ## Build, push and sign the images of VERSION for all platforms (REGISTRY=ghcr.io/you)
 	@.ci/images-release "$(REGISTRY)" "$(VERSION)"
+
+last-release: ## Build the programs of the last release into FOLDER, for CHAOS_OLD_BIN
+	@.ci/last-release "$(FOLDER)"
 
 timescaledb: ## Install PostgreSQL with TimescaleDB from their official packages (Debian and Ubuntu)
 	@.ci/timescaledb

@@ -183,6 +183,8 @@ def check_compose():
         if service["image"].startswith("tiris-"):
             for setting in set(service["environment"]) - settings:
                 fault(where, f"no program has the setting {setting}")
+        if "//admin:" in service.get("environment", {}).get("NATS_URL", ""):
+            fault(where, "it has the broker's login of operators")
         if service.get("profiles") == ["dev"]:
             continue
         if not service.get("read_only") or service.get("cap_drop") != ["ALL"]:

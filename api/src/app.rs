@@ -76,7 +76,7 @@ impl App {
             pool: pool.clone(),
             db: Entities::new(pool.clone()),
             histories: Histories::new(pool.clone(), lists.clone(), replica.clone()),
-            answers: Answers::default(),
+            answers: answers(&streams, &settings.database),
             quotas: settings.protection.quotas,
             sessions: Sessions::new(Arc::clone(&keys), pool.clone()),
             secrets,
@@ -171,6 +171,13 @@ fn pools(config: &DatabaseConfig) -> sqlx::Result<(PgPool, PgPool)> {
     let pool = database::pool(&requests, "tiris-api")?;
 
     Ok((pool, database::pool_for_lists(&lists, "tiris-api lists")?))
+}
+
+/// Returns the permits for answers; a user may read with more than half of the connections for lists, but not with all.
+fn answers(streams: &Streams, config: &DatabaseConfig) -> Answers {
+    let (_, lists) = config.split();
+    let reads_per_user = usize::try_from(lists.max_connections.div_ceil(2)).unwrap_or(1);
+    Answers::new(Arc::clone(&streams.reads), reads_per_user)
 }
 
 /// Opens the pool of the replica, with shorter waits than for the primary.

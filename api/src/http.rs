@@ -8,6 +8,7 @@ pub(crate) mod document;
 pub(crate) mod envelope;
 pub(crate) mod field;
 pub(crate) mod filter;
+mod free_text;
 pub(crate) mod idempotency;
 pub(crate) mod if_match;
 pub(crate) mod json;

@@ -1,11 +1,11 @@
 //! Limits how much each key holds at the same time, such as connections per address or exports per user.
 
-use crate::http::problem::Problem;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tiris_domain::ids::UserId;
+use tiris_store::error::{Error, Result};
 
 /// A limit for each key; cloning is cheap.
 #[derive(Clone)]
@@ -96,14 +96,11 @@ impl UserLimit {
     }
 
     /// Permits one more operation of the user, or fails at the limit.
-    pub(crate) fn take(&self, user: UserId) -> Result<UserPermit, Problem> {
-        let slot = self
-            .slots
-            .take(user)
-            .ok_or_else(|| Problem::TooManyAtOnce {
-                what: self.what,
-                max: self.slots.max,
-            })?;
+    pub(crate) fn take(&self, user: UserId) -> Result<UserPermit> {
+        let slot = self.slots.take(user).ok_or_else(|| Error::TooManyAtOnce {
+            what: self.what,
+            max: self.slots.max,
+        })?;
         Ok(UserPermit {
             _slot: slot,
             _gauge: Gauged::new(self.gauge),

@@ -19,6 +19,7 @@ pub(crate) use read::{Item, Row};
 
 use crate::keyed_limit::UserLimit;
 use crate::settings::LiveSettings;
+use std::sync::Arc;
 use std::time::Duration;
 use tiris_runtime::config::DatabaseConfig;
 use tiris_store::error::Result;
@@ -49,7 +50,7 @@ pub(crate) struct Streams {
     /// Replays of many dead letters.
     pub(crate) replays: UserLimit,
     /// Leaves half of the connections of both pools to requests.
-    pub(crate) reads: Semaphore,
+    pub(crate) reads: Arc<Semaphore>,
 }
 
 impl Streams {
@@ -73,7 +74,7 @@ impl Streams {
                 REPLAYS_PER_USER_MAX,
                 "api_replays",
             ),
-            reads: Semaphore::new(reads.clamp(1, Semaphore::MAX_PERMITS)),
+            reads: Arc::new(Semaphore::new(reads.clamp(1, Semaphore::MAX_PERMITS))),
         })
     }
 }

@@ -22,7 +22,7 @@ mod users;
 
 use poem_openapi::{Object, OpenApi, Tags};
 use serde::Serialize;
-use tiris_store::audit::Action;
+use tiris_store::audit::{Action, ActionName};
 use uuid::{Uuid, uuid};
 
 /// Declares an operation: its name, who may call it, the allowance it is charged to, and its refusals.
@@ -82,7 +82,7 @@ impl Message {
 }
 
 /// Returns an entry of the audit trail about one resource, without its state before and after.
-pub(crate) fn action<'a>(name: &'a str, resource: &'a str, id: impl ToString) -> Action<'a> {
+pub(crate) fn action(name: ActionName, resource: &str, id: impl ToString) -> Action<'_> {
     Action {
         name,
         resource,

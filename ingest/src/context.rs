@@ -4,6 +4,8 @@ use crate::connection::Connection;
 use crate::settings::{Policy, Quota, StreamLimits};
 use crate::status::Board;
 use sqlx::PgPool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use uuid::Uuid;
@@ -27,6 +29,8 @@ pub struct Context {
     pub batch_events: usize,
     /// What a user may publish before others go first.
     pub quota: Quota,
+    /// Whether detours may begin.
+    pub detours: DetourSwitch,
     /// How long a lane belongs to this worker after the last renewal, by the clock of the database.
     pub lease: Duration,
     /// How often an idle lane moves its cursor past the messages of other lanes.
@@ -35,4 +39,27 @@ pub struct Context {
     pub policy: Policy,
     /// The board on which lanes report their condition.
     pub board: Board,
+}
+
+/// Whether detours may begin: not while a worker of an earlier version could take over the lane, as it ignores them.
+#[derive(Clone, Debug)]
+pub struct DetourSwitch(Arc<AtomicBool>);
+
+impl Default for DetourSwitch {
+    fn default() -> Self {
+        Self(Arc::new(AtomicBool::new(true)))
+    }
+}
+
+impl DetourSwitch {
+    /// Sets whether detours may begin, and returns whether they might before.
+    pub fn set(&self, may_begin: bool) -> bool {
+        self.0.swap(may_begin, Ordering::Relaxed)
+    }
+
+    /// Returns whether detours may begin.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }

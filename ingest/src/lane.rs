@@ -287,7 +287,9 @@ impl Lane {
                 self.source.next_batch(wait, passed).await?
             }
         };
-        self.detours.admit(&self.pending);
+        if self.context.detours.is_on() {
+            self.detours.admit(&self.pending);
+        }
         self.count_redeliveries();
         self.measure_lag(None);
         Ok(None)
@@ -307,10 +309,11 @@ impl Lane {
     async fn verify(&mut self) -> Result<Option<Mismatch>, Interrupt> {
         let (stream, mismatch) = verify::verify(&self.context, &mut self.position).await?;
         if let Some(mismatch) = mismatch {
+            let is_accepted = verify::is_accepted(&self.context, mismatch);
             if self.reported.replace(mismatch) != Some(mismatch) {
-                verify::report(&self.position, mismatch);
+                verify::report(&self.position, mismatch, is_accepted);
             }
-            if !verify::is_accepted(&self.context, mismatch) {
+            if !is_accepted {
                 self.bound_lag(stream.last_seq);
                 return Ok(Some(mismatch));
             }

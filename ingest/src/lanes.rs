@@ -13,13 +13,13 @@ use crate::transaction::within_limit;
 use anyhow::Context as _;
 use chrono::Utc;
 use share::Move;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tiris_domain::lane::{EventStream, LaneKey};
 use tiris_store::dead_letters;
 use tiris_store::error::{Error, Result};
-use tiris_store::lanes::{self, HeldLane, Report, TakenLane};
-use tiris_store::workers::{self, Worker};
+use tiris_store::lanes::{self, HeldLane, Report, TakenLane, detours};
+use tiris_store::workers::{self, Living, Worker};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -148,6 +148,7 @@ impl LaneManager {
         let lease = self.context.lease;
         let owner = self.worker.owner;
         let living = workers::renew(pool, &self.worker, lease).await?;
+        self.switch_detours(living);
 
         // Only lanes with a task: a lane that could not be given back must not stay ours.
         let lines = self.context.board.lines();
@@ -161,8 +162,11 @@ impl LaneManager {
         let count = |lanes: usize| u32::try_from(lanes).map_err(|e| Error::Internal(e.into()));
         let all = EventStream::ALL.len() * (usize::from(self.context.lanes) + 1);
         let held = self.held.values().filter(|held| held.is_running()).count();
-        match share::decide(count(all)?, living, count(held)?) {
-            Move::GiveBack(surplus) => self.give_back(surplus),
+        match share::decide(count(all)?, living.count, count(held)?) {
+            Move::GiveBack(surplus) => {
+                let kept = self.kept_lanes(living).await?;
+                self.give_back(surplus, &kept);
+            }
             Move::Take(0) => {}
             Move::Take(most) => {
                 for taken in lanes::take_free(pool, owner, lease, most).await? {
@@ -217,8 +221,25 @@ impl LaneManager {
         });
     }
 
-    fn give_back(&self, surplus: u32) {
-        let running = self.held.iter().rev().filter(|(_, held)| held.is_running());
+    /// Lets detours begin unless a worker of an earlier version lives.
+    fn switch_detours(&self, living: Living) {
+        let before = self.context.detours.set(living.keep_detours);
+        if before && !living.keep_detours {
+            tracing::info!("a worker of an earlier version runs: no user is passed over meanwhile");
+        }
+    }
+
+    /// Returns the lanes that must not go to a worker of an earlier version.
+    async fn kept_lanes(&self, living: Living) -> Result<BTreeSet<LaneKey>> {
+        if living.keep_detours {
+            return Ok(BTreeSet::new());
+        }
+        detours::lanes(&self.context.pool).await
+    }
+
+    fn give_back(&self, surplus: u32, kept: &BTreeSet<LaneKey>) {
+        let running = self.held.iter().rev();
+        let running = running.filter(|(key, held)| held.is_running() && !kept.contains(key));
         for ((key, held), _) in running.zip(0..surplus) {
             tracing::debug!(lane = %key, "releasing a lane");
             held.stop.cancel();

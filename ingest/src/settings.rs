@@ -10,6 +10,7 @@ use tiris_runtime::config::{
     ConfigError, DatabaseArgs, DatabaseConfig, Environment, NatsArgs, NatsConfig, Problems,
     ServiceArgs, ServiceConfig,
 };
+use tiris_store::retention::HISTORY_DAYS_MIN;
 
 /// Default address of the listener for health and metrics.
 pub(crate) const ADMIN_LISTEN_DEFAULT: &str = "127.0.0.1:9465";
@@ -60,15 +61,15 @@ pub struct RunArgs {
     on_gap: String,
     #[command(flatten)]
     limits: LimitArgs,
-    /// Days to keep trading logs, 0 forever (at most 36500)
+    /// Days to keep trading logs, 0 forever (otherwise 365 to 36500)
     #[arg(long, env = "TIRIS_LOG_DAYS")]
     #[arg(default_value = "365", value_name = "DAYS")]
     log_days: String,
-    /// Days to keep audit logs, 0 forever (at most 36500)
+    /// Days to keep audit logs, 0 forever (otherwise 365 to 36500)
     #[arg(long, env = "TIRIS_AUDIT_DAYS")]
     #[arg(default_value = "1095", value_name = "DAYS")]
     audit_days: String,
-    /// Days to keep transactions, 0 forever (at most 36500); transactions are the books
+    /// Days to keep transactions, 0 forever (otherwise 365 to 36500); transactions are the books
     #[arg(long, env = "TIRIS_TRANSACTION_DAYS")]
     #[arg(default_value = "0", value_name = "DAYS")]
     transaction_days: String,
@@ -234,13 +235,31 @@ impl RunArgs {
         let dead_letters = age("TIRIS_DEAD_LETTER_DAYS", &self.dead_letter_days);
         let compression = age("TIRIS_COMPRESSION_DAYS", &self.compression_days);
 
-        if compression
-            .flatten()
-            .is_some_and(|age| age < days(COMPRESSION_DAYS_MIN))
-        {
-            let given = &self.compression_days;
-            let why = format_args!("must be 0 or at least {COMPRESSION_DAYS_MIN} (given: {given})");
-            problems.add("TIRIS_COMPRESSION_DAYS", why);
+        for (variable, given, age, least) in [
+            ("TIRIS_LOG_DAYS", &self.log_days, logs, HISTORY_DAYS_MIN),
+            (
+                "TIRIS_AUDIT_DAYS",
+                &self.audit_days,
+                audit,
+                HISTORY_DAYS_MIN,
+            ),
+            (
+                "TIRIS_TRANSACTION_DAYS",
+                &self.transaction_days,
+                transactions,
+                HISTORY_DAYS_MIN,
+            ),
+            (
+                "TIRIS_COMPRESSION_DAYS",
+                &self.compression_days,
+                compression,
+                COMPRESSION_DAYS_MIN,
+            ),
+        ] {
+            if age.flatten().is_some_and(|age| age < days(least)) {
+                let why = format_args!("must be 0 or at least {least} (given: {given})");
+                problems.add(variable, why);
+            }
         }
         self.check_outlives_streams(problems, "TIRIS_EVENT_ID_DAYS", event_ids.flatten());
         self.check_outlives_streams(problems, "TIRIS_DEAD_LETTER_DAYS", dead_letters.flatten());
@@ -302,7 +321,7 @@ fn continues(problems: &mut Problems, variable: &str, text: &str, word: &str) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     #[derive(Parser)]
     struct Args {
@@ -317,6 +336,25 @@ mod tests {
             .err()
             .map(|error| error.to_string())
             .unwrap_or_default()
+    }
+
+    #[test]
+    fn the_documents_explain_every_setting() {
+        let documents = [
+            include_str!("../README.md"),
+            include_str!("../../shared/docs/OBSERVABILITY.md"),
+        ];
+        let command = Args::command();
+        let variables = command.get_arguments().filter_map(clap::Arg::get_env);
+
+        for variable in variables {
+            let name = variable.display();
+            let forms = [format!("`{name}`"), format!("`{name}=")];
+            let is_explained = documents
+                .iter()
+                .any(|text| forms.iter().any(|form| text.contains(form)));
+            assert!(is_explained, "{name} is missing in ingest/README.md");
+        }
     }
 
     #[test]
@@ -379,13 +417,26 @@ mod tests {
     }
 
     #[test]
-    fn limits_the_compression_age_and_the_months_of_partitions() {
+    fn limits_the_ages_of_history_and_the_months_of_partitions() {
         let local = [
             "--database-url=postgres://u@127.0.0.1/d",
             "--nats-url=nats://127.0.0.1",
         ];
 
         for (flag, expected) in [
+            ("--log-days=365", ""),
+            (
+                "--log-days=364",
+                "TIRIS_LOG_DAYS: must be 0 or at least 365 (given: 364)",
+            ),
+            (
+                "--audit-days=1",
+                "TIRIS_AUDIT_DAYS: must be 0 or at least 365 (given: 1)",
+            ),
+            (
+                "--transaction-days=90",
+                "TIRIS_TRANSACTION_DAYS: must be 0 or at least 365 (given: 90)",
+            ),
             ("--compression-days=0", ""),
             ("--compression-days=7", ""),
             (

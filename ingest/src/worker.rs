@@ -2,7 +2,7 @@
 //! stopped.
 
 use crate::connection::Connection;
-use crate::context::Context;
+use crate::context::{Context, DetourSwitch};
 use crate::dead_letters;
 use crate::lanes::LaneManager;
 use crate::replay::Replayer;
@@ -65,6 +65,7 @@ pub(crate) async fn run(settings: Settings, stop: CancellationToken) -> anyhow::
         bare_subjects: settings.bare_subjects,
         batch_events: settings.batch_events,
         quota: settings.quota,
+        detours: DetourSwitch::default(),
         lease: settings.lease,
         idle_move: IDLE_MOVE_INTERVAL,
         policy: settings.policy,

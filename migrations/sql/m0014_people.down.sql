@@ -1,4 +1,7 @@
 -- Erased data and changed names stay as they are.
+DROP TRIGGER insert_of_earlier_programs ON users;
+DROP TRIGGER rename_of_earlier_programs ON users;
+DROP FUNCTION answer_earlier_programs;
 DROP INDEX users_email_folded_unique, users_username_folded_unique;
 ALTER TABLE users DROP COLUMN email_shared, DROP COLUMN username_shared;
 DROP FUNCTION folded_name;

@@ -94,6 +94,34 @@ CREATE UNIQUE INDEX users_username_folded_unique ON users (folded_name(username)
 CREATE UNIQUE INDEX users_email_folded_unique ON users (folded_name(email))
     WHERE status <> 'deleted' AND NOT email_shared;
 
+-- Programs of before name neither flag, and know only the earlier indexes. Their ON CONFLICT clause skips a user with an equal
+-- username, so that one whose name is taken otherwise is skipped, too; other conflicts become errors of the earlier indexes.
+ALTER TABLE users ALTER COLUMN username_shared DROP DEFAULT, ALTER COLUMN email_shared DROP DEFAULT;
+CREATE FUNCTION answer_earlier_programs() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    has_name  boolean := EXISTS (SELECT FROM users u WHERE folded_name(u.username) = folded_name(NEW.username)
+        AND u.username <> NEW.username AND u.id <> NEW.id AND u.status <> 'deleted' AND NOT u.username_shared);
+    has_email boolean := EXISTS (SELECT FROM users u WHERE folded_name(u.email) = folded_name(NEW.email)
+        AND lower(u.email) <> lower(NEW.email) AND u.id <> NEW.id AND u.status <> 'deleted' AND NOT u.email_shared);
+BEGIN
+    IF TG_OP = 'INSERT' AND has_name THEN
+        RETURN NULL;
+    ELSIF has_name AND NOT NEW.username_shared THEN
+        RAISE unique_violation USING CONSTRAINT = 'users_username_unique', TABLE = 'users',
+            MESSAGE = 'another user has this username except for case or Unicode form';
+    ELSIF TG_OP = 'INSERT' AND has_email THEN
+        RAISE unique_violation USING CONSTRAINT = 'users_email_unique', TABLE = 'users',
+            MESSAGE = 'another user has this e-mail address except for case or Unicode form';
+    END IF;
+    NEW.username_shared := coalesce(NEW.username_shared, false);
+    NEW.email_shared := coalesce(NEW.email_shared, false);
+    RETURN NEW;
+END $$;
+CREATE TRIGGER insert_of_earlier_programs BEFORE INSERT ON users
+    FOR EACH ROW WHEN (NEW.username_shared IS NULL) EXECUTE FUNCTION answer_earlier_programs();
+CREATE TRIGGER rename_of_earlier_programs BEFORE UPDATE OF username ON users
+    FOR EACH ROW WHEN (NEW.status <> 'deleted' AND NEW.username <> OLD.username) EXECUTE FUNCTION answer_earlier_programs();
+
 -- Users and bindings that were deleted before.
 UPDATE users SET username = 'deleted-' || id, full_name = '', email = NULL, email_verified_at = NULL, avatar = NULL,
     settings = '{}', info = '{}' WHERE status = 'deleted';

@@ -74,26 +74,42 @@ LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
     SELECT keep_owner_statistics()
 $$;
 
--- Sets the age at which TimescaleDB compresses history, null for never; returns whether that is a change.
+-- Sets the age at which TimescaleDB compresses history, null for never; returns whether that is a change. The moments are
+-- compared, because an interval such as '-1200 months 36365 days' compares as a year and reaches into the future.
 CREATE FUNCTION upkeep_compression(age interval) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    present CONSTANT timestamptz := clock_timestamp();
 BEGIN
-    IF age < interval '7 days' THEN
+    IF present - age > present - interval '168 hours' THEN
         RAISE EXCEPTION 'history younger than 7 days is not compressed (given: %)', age
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     RETURN set_compression_age(age);
 END $$;
 
--- Drops the partitions or chunks of a history table that ended longer than `age` ago, and returns how many.
+-- Drops the partitions or chunks of a history table that ended longer than `age` ago, and returns how many. Refuses to drop
+-- what is younger than a year, so that a service that is taken over cannot remove its traces; `tiris-ingest` refuses such
+-- settings at start. The moments are compared, as above.
 CREATE FUNCTION upkeep_retention(history text, age interval) RETURNS integer
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    present  CONSTANT timestamptz := clock_timestamp();
+    days_min CONSTANT integer := CASE history
+        WHEN 'transactions' THEN 365
+        WHEN 'trading_logs' THEN 365
+        WHEN 'audit_logs' THEN 365
+    END;
 BEGIN
-    IF age IS NULL OR age < interval '1 day' THEN
-        RAISE EXCEPTION 'history younger than 1 day is not dropped (given: %)', age
+    IF days_min IS NULL THEN
+        RAISE EXCEPTION '% is no history with a retention', history USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    -- In hours, because a day of a time zone may have 23 or 25.
+    IF age IS NULL OR present - age > present - make_interval(hours => 24 * days_min) THEN
+        RAISE EXCEPTION 'rows of % are kept for at least % days (given: %)', history, days_min, age
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    RETURN drop_partitions(history, clock_timestamp() - age);
+    RETURN drop_partitions(history, present - age);
 END $$;
 
 -- Until the roles have their grants, only the owner may call them.

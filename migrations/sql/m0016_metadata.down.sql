@@ -7,6 +7,7 @@ BEGIN
     END IF;
 END $$;
 DROP TABLE lane_detours;
+ALTER TABLE ingest_workers DROP COLUMN keeps_detours;
 
 SELECT pg_advisory_xact_lock(hashtext('tiris ensure_partitions'));
 CREATE INDEX transactions_info ON transactions USING gin (info jsonb_path_ops);

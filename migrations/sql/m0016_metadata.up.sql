@@ -22,3 +22,6 @@ CREATE TABLE lane_detours (
     FOREIGN KEY (stream, lane) REFERENCES ingest_lanes (stream, lane) ON DELETE CASCADE
 );
 CREATE INDEX lane_detours_user ON lane_detours (user_id);
+
+-- Workers of before do not set it. While one of them lives, no detour begins: it would process the user's later messages first.
+ALTER TABLE ingest_workers ADD COLUMN keeps_detours boolean NOT NULL DEFAULT false;

@@ -65,7 +65,9 @@ impl<P> Caller<P> {
             return Ok(());
         };
         let mut connection = state.pool.acquire().await?;
-        audit::record(&mut connection, &self.actor, &reading.action()).await
+        let recorded = audit::record(&mut connection, &self.actor, &reading.action()).await?;
+        recorded.log();
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use poem::Request;
 use serde_json::{Map, Value};
-use tiris_store::audit::Action;
+use tiris_store::audit::{Action, ActionName};
 use uuid::Uuid;
 
 /// Parameters of a request that are recorded.
@@ -41,7 +41,7 @@ impl Reading {
         let id = Uuid::try_parse(last).ok();
 
         Action {
-            name: "admin.read",
+            name: ActionName::AdminRead,
             resource,
             id: id.map(|id| id.to_string()),
             before: None,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 use tiris_domain::states::Role;
 use tiris_runtime::config::Problems;
-use tiris_store::audit::{self, Action, Actor};
+use tiris_store::audit::{self, Action, ActionName, Actor};
 use tiris_store::users;
 
 /// The commands of `tiris-api admin`.
@@ -30,8 +30,8 @@ pub struct AdminArgs {
 /// Changes the role of a user, and prints the previous one.
 pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
     let (args, role, name) = match action {
-        AdminAction::Grant(args) => (args, Role::Admin, "user.grant_admin"),
-        AdminAction::Revoke(args) => (args, Role::User, "user.revoke_admin"),
+        AdminAction::Grant(args) => (args, Role::Admin, ActionName::UserGrantAdmin),
+        AdminAction::Revoke(args) => (args, Role::User, ActionName::UserRevokeAdmin),
     };
     let email = &args.email;
     let mut problems = Problems::default();
@@ -62,9 +62,10 @@ pub async fn run(action: &AdminAction) -> anyhow::Result<()> {
         agent: Some("tiris-api admin".to_owned()),
         ..Actor::default()
     };
-    audit::record(&mut transaction, &actor, &action).await?;
+    let recorded = audit::record(&mut transaction, &actor, &action).await?;
     let stored = transaction.commit().await;
     stored.context("cannot store the role")?;
+    recorded.unlogged();
 
     println!(
         "{email} now has the role {role} (was {before}); running services notice it within 10 seconds"

@@ -1,6 +1,7 @@
 //! The OpenAPI document: completes the one that the framework generates.
 
 mod errors;
+mod json_schema;
 mod nulls;
 
 use super::policy::{NO_JSON, Refusal, TOO_LARGE};
@@ -59,6 +60,7 @@ pub(crate) fn completed(generated: &str) -> String {
         }
     }
 
+    json_schema::adopt(&mut document);
     serde_json::to_string_pretty(&document).unwrap_or_else(|_| generated.to_owned())
 }
 

@@ -66,9 +66,13 @@ impl Metadata {
 
 const HEAD: &[u8] = b"{\"success\":true,\"data\":";
 
-/// Returns the body of a successful response, and where its data is in it.
-pub(super) fn success(data: &impl Serialize) -> serde_json::Result<(Vec<u8>, Range<usize>)> {
-    let mut body = HEAD.to_vec();
+/// Returns the body of a successful response, and where its data is in it. The data has `expected` bytes, as far as known.
+pub(super) fn success(
+    data: &impl Serialize,
+    expected: usize,
+) -> serde_json::Result<(Vec<u8>, Range<usize>)> {
+    let mut body = Vec::with_capacity(HEAD.len() + expected);
+    body.extend_from_slice(HEAD);
     serde_json::to_writer(&mut body, data)?;
 
     let range = HEAD.len()..body.len();

@@ -5,18 +5,20 @@
 //! it stores no response and runs again.
 
 use super::body;
+use super::free_text;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::transaction::{Tx, body_of, keep};
+use super::transaction::{Tx, body_of};
 use crate::state::State;
 use bytes::Bytes;
 use poem::http::{HeaderMap, Method};
 use poem::{Body, FromRequest, PathPattern, Request, RequestBody};
 use serde::Serialize;
+use sqlx::PgConnection;
 use std::sync::Arc;
 use tiris_domain::ids::UserId;
 use tiris_store::error::{Error, Result};
-use tiris_store::idempotency::{self, Call, Found, Kept};
+use tiris_store::idempotency::{self, Call, Found, Kept, Stored};
 use tiris_store::race::retried;
 
 pub(crate) const HEADER: &str = "Idempotency-Key";
@@ -87,10 +89,13 @@ async fn stored(tx: &mut Tx, call: &Call) -> Result<Found> {
     found.ok_or_else(|| Error::internal("a claimed idempotency key cannot be found"))
 }
 
-/// Returns the response of an operation that always stores it.
-fn kept(found: Found) -> Result<Kept> {
+/// Returns the response of an operation that always stores it, with the free texts that may be missing.
+async fn kept(connection: &mut PgConnection, user: UserId, found: Found) -> Result<Kept> {
     match found {
         Found::Kept(kept) => Ok(kept),
+        Found::WithoutFreeText(kept, booked_at) => {
+            free_text::restored(connection, user, kept, booked_at).await
+        }
         Found::Reread(_) => Err(Error::internal(
             "an idempotency key was committed without its response",
         )),
@@ -121,7 +126,8 @@ impl Idempotency {
             if let Some(call) = &call
                 && !idempotency::claim(&mut tx, call).await?
             {
-                return kept(stored(&mut tx, call).await?).map(Reply::Kept);
+                let found = stored(&mut tx, call).await?;
+                return kept(&mut tx, user, found).await.map(Reply::Kept);
             }
             work(tx).await
         })
@@ -152,10 +158,10 @@ impl Idempotency {
                 && !idempotency::claim(&mut tx, call).await?
             {
                 let found = stored(&mut tx, call).await?;
-                drop(tx);
                 let Found::Reread(status) = found else {
-                    return kept(found).map(Reply::Kept);
+                    return kept(&mut tx, user, found).await.map(Reply::Kept);
                 };
+                drop(tx);
                 let body = body_of(&reread().await?)?;
                 return Ok(Reply::Kept(Kept { status, body }));
             }
@@ -174,8 +180,11 @@ impl Idempotency {
             return Ok(None);
         };
         let mut connection = state.pool.acquire().await?;
-        let found = idempotency::find(&mut connection, &call).await?;
-        found.map(|found| kept(found).map(Reply::Kept)).transpose()
+        let Some(found) = idempotency::find(&mut connection, &call).await? else {
+            return Ok(None);
+        };
+        let kept = kept(&mut connection, user, found).await?;
+        Ok(Some(Reply::Kept(kept)))
     }
 
     /// Stores the response of work of several transactions, each of which is safe to repeat. Two concurrent requests both
@@ -200,7 +209,7 @@ impl Idempotency {
 
         Ok(match stored {
             Reply::Kept(kept) => Reply::Kept(kept),
-            Reply::Read(_) | Reply::Large(..) | Reply::Done(_) => Reply::Done(data),
+            Reply::Read(_) | Reply::List(..) | Reply::Done(_) => Reply::Done(data),
         })
     }
 
@@ -213,7 +222,9 @@ impl Idempotency {
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = self.call(state, user) {
             let mut connection = state.pool.acquire().await?;
-            keep(&mut connection, &call, STATUS, &data, None).await?;
+            let body = body_of(&data)?;
+            let stored = Stored::Whole(&body);
+            idempotency::keep(&mut connection, &call, STATUS, stored, None).await?;
         }
         Ok(Reply::done(data))
     }

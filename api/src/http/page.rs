@@ -1,21 +1,17 @@
 //! Pages of long lists, newest first, stable while new rows come in: limit, cursor, offset and their conditions.
 
-use super::answer::Answer;
+mod read;
+
 use super::filter::is_storable;
-use super::reading::{Item, List, Reading, Rows, Stop};
 use crate::entities::Entities;
-use crate::history::Histories;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use poem_openapi::Object;
 use sea_orm::sea_query::{Expr, ExprTrait};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, Select};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select};
 use serde::Serialize;
-use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tiris_domain::ids::time_of;
-use tiris_runtime::telemetry::timed_by_caller;
 use tiris_store::error::{Error, Result};
 use uuid::Uuid;
 
@@ -25,9 +21,6 @@ const LIMIT_DEFAULT: u64 = 100;
 pub(crate) const LIMIT_MAX: u64 = 1_000;
 /// Maximum number of rows that an offset may skip, because each of them is read. A cursor has no such limit.
 pub(crate) const OFFSET_MAX: u64 = 100_000;
-/// How far back the first attempt at a page of a history looks: planning costs grow with the number of partitions, and
-/// most pages are full before the third month.
-const NEAR: TimeDelta = TimeDelta::days(40);
 /// Bytes of a cursor: microseconds and id.
 const CURSOR_BYTES: usize = 24;
 
@@ -79,12 +72,43 @@ enum Start {
     First,
 }
 
-impl Start {
-    fn select<Q: Rows, C: ColumnTrait>(self, rows: Q, (timestamp, id): (C, C)) -> Q {
-        match self {
-            Self::First => rows,
-            Self::Offset(offset) => rows.offset(offset),
-            Self::After(cursor) => {
+/// A part of a list, for a page of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    start: Start,
+    /// The time from which rows are included.
+    since: Option<DateTime<Utc>>,
+    limit: u64,
+}
+
+impl Part {
+    /// Returns the maximum number of rows.
+    pub(crate) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// Returns whether rows are skipped by their number.
+    pub(crate) fn has_offset(&self) -> bool {
+        matches!(self.start, Start::Offset(_))
+    }
+
+    /// Selects the part, newest first by these columns.
+    pub(crate) fn of<Q, C>(self, rows: Q, (timestamp, id): (C, C)) -> Q
+    where
+        Q: QueryFilter + QueryOrder + QuerySelect,
+        C: ColumnTrait,
+    {
+        let since = self.since.map(|since| timestamp.gte(since));
+        let rows = rows
+            .filter(Condition::all().add_option(since))
+            .order_by_desc(timestamp)
+            .order_by_desc(id)
+            .limit(self.limit);
+
+        match self.start {
+            Start::First => rows,
+            Start::Offset(offset) => rows.offset(offset),
+            Start::After(cursor) => {
                 let place = Expr::tuple([Expr::value(cursor.timestamp), Expr::value(cursor.id)]);
                 let here = Expr::tuple([
                     Expr::col(timestamp.as_column_ref()),
@@ -171,117 +195,6 @@ impl Page {
         let last = rows.last().filter(|_| has_more).map(key);
         Pagination::new(self.limit, last.map(|last| Cursor::from(last).encode()))
     }
-
-    /// Reads a page of a history like [`Self::read`], from the replica where the page is old enough; `trading` returns the
-    /// trading of a row. The latest partitions are tried first, and all of them when the page is not full.
-    pub(crate) async fn read_history<Q: Rows, C: ColumnTrait, I: Item>(
-        &self,
-        answer: &mut Answer,
-        histories: &Histories,
-        list: List<Q, C>,
-        trading: fn(&Q::Row) -> Uuid,
-        convert: impl Fn(Q::Row) -> Result<I> + Send + Sync,
-    ) -> Result<(Vec<I>, Pagination)> {
-        let (replica, until) = match self.start {
-            // A total counts all rows, new ones included.
-            _ if self.include_total => (None, None),
-            Start::First => (None, Some(Utc::now())),
-            Start::After(Cursor { timestamp, .. }) => {
-                (histories.replica(timestamp).await, Some(timestamp))
-            }
-            Start::Offset(_) => (None, None),
-        };
-        let near = until.and_then(|until| until.checked_sub_signed(NEAR));
-
-        if let Some(replica) = replica {
-            let tradings = Mutex::new(BTreeSet::new());
-            let noted = |row: Q::Row| {
-                lock(&tradings).insert(trading(&row));
-                convert(row)
-            };
-            let read = self.latest_first(answer, replica.db(), &list, near, &noted);
-            let page = replica.query(read).await;
-            let found = lock(&tradings).iter().copied().collect();
-            if let Some(page) = page
-                && histories.are_living(found).await?
-            {
-                return Ok(page);
-            }
-        }
-        self.latest_first(answer, histories.lists(), &list, near, &convert)
-            .await
-    }
-
-    async fn latest_first<Q: Rows, C: ColumnTrait, I: Item>(
-        &self,
-        answer: &mut Answer,
-        db: &Entities,
-        list: &List<Q, C>,
-        near: Option<DateTime<Utc>>,
-        convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
-    ) -> Result<(Vec<I>, Pagination)> {
-        if let Some(near) = near {
-            let latest = List {
-                rows: list.rows.clone().filter(list.columns.0.gte(near)),
-                ..list.clone()
-            };
-            let page = self.read(answer, db, latest, convert).await?;
-            if page.1.has_more {
-                return Ok(page);
-            }
-        }
-        self.read(answer, db, list.clone(), convert).await
-    }
-
-    /// Reads the page of a list row by row, until it has all rows or as many bytes as the answer may have.
-    pub(crate) async fn read<Q: Rows, C: ColumnTrait, I: Item>(
-        &self,
-        answer: &mut Answer,
-        db: &Entities,
-        list: List<Q, C>,
-        convert: impl Fn(Q::Row) -> Result<I> + Send + Sync,
-    ) -> Result<(Vec<I>, Pagination)> {
-        let total = if self.include_total {
-            Some(list.rows.clone().count_all(db).await?)
-        } else {
-            None
-        };
-        let (timestamp, id) = list.columns;
-        let ordered = list.rows.order_by_desc(timestamp).order_by_desc(id);
-        let mut reading = Reading::new(self.limit, answer);
-        let mut start = self.start;
-
-        let has_more = loop {
-            let chunk = reading.next_chunk();
-            let rows = start.select(ordered.clone(), list.columns).limit(chunk);
-            let stop = timed_by_caller(reading.read(db, rows, list.key, &convert)).await?;
-            match stop {
-                Stop::Full => break true,
-                Stop::End(received) if received < chunk => break false,
-                Stop::End(_) => {}
-                // The stream has ended, so that the wait holds no connection.
-                Stop::Large => reading.answer.enlarge().await?,
-            }
-            if let Some(last) = reading.last {
-                start = Start::After(last);
-            }
-        };
-
-        let last = reading.last.filter(|_| has_more);
-        let pagination = Pagination {
-            offset: match self.start {
-                Start::Offset(offset) => Some(offset),
-                Start::After(_) | Start::First => None,
-            },
-            total,
-            ..Pagination::new(self.limit, last.map(Cursor::encode))
-        };
-        Ok((reading.items, pagination))
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The position of a page in its list.

@@ -82,8 +82,8 @@ pub(crate) const NO_JSON: Refusal = (
 pub(crate) const REJECTED: Refusal = (
     422,
     "The ledger rejects it: `OWNERSHIP_MISMATCH`, `SYMBOL_MISMATCH`, `SAME_ACCOUNT`, `INVALID_AMOUNT`, \
-     `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`; `details` is an object that names the sub-account and, where a \
-     balance is too small, the amounts",
+     `INSUFFICIENT_BALANCE`, `AMOUNT_OUT_OF_RANGE`, `ORDER_TOO_LARGE`: the order id is used on 100 other pairs; \
+     `details` is an object that names the sub-account and, where a balance is too small, the amounts",
 );
 pub(crate) const UNAVAILABLE: Refusal = (
     503,

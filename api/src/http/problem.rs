@@ -44,9 +44,6 @@ pub(crate) enum Problem {
     },
     #[error("The request took too long. Please try again.")]
     TimedOut,
-    /// The user already runs the maximum of a long operation.
-    #[error("You run too many of these at once. Please wait until one ends.")]
-    TooManyAtOnce { what: &'static str, max: u32 },
     /// Names the readiness checks that fail.
     #[error("The service is not ready.")]
     NotReady(String),
@@ -84,9 +81,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "UNSUPPORTED_MEDIA_TYPE")
             }
-            Self::RateLimited { .. } | Self::TooManyAtOnce { .. } => {
-                (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED")
-            }
+            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
             Self::TimedOut | Self::NotReady(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "SERVICE_UNAVAILABLE")
             }
@@ -122,9 +117,6 @@ impl Problem {
             Self::RateLimited { limit, seconds } => {
                 format!("at most {limit} requests of this kind a minute; retry in {seconds} s")
             }
-            Self::TooManyAtOnce { what, max } => {
-                format!("a user may have at most {max} {what} at once; wait until one ends")
-            }
             Self::NotReady(which) => format!("failing: {which}"),
         })
     }
@@ -132,7 +124,7 @@ impl Problem {
     /// Returns the seconds until a retry makes sense.
     pub(crate) fn retry_after(&self) -> Option<u32> {
         match self {
-            Self::TooManyAtOnce { .. } => Some(SLOT_RETRY_SECONDS),
+            Self::Domain(Error::TooManyAtOnce { .. }) => Some(SLOT_RETRY_SECONDS),
             Self::TimedOut
             | Self::NotReady(_)
             | Self::Domain(Error::DatabaseUnavailable(_) | Error::Unavailable { .. }) => {
@@ -171,6 +163,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         Error::Rejected(rejected) => status_of(rejected.rejection),
         Error::Conflict(conflict) => (StatusCode::CONFLICT, conflict.code()),
         Error::QuotaExceeded { .. } => (StatusCode::CONFLICT, "QUOTA_EXCEEDED"),
+        Error::TooManyAtOnce { .. } => (StatusCode::TOO_MANY_REQUESTS, "RATE_LIMITED"),
         Error::StaleVersion => (StatusCode::PRECONDITION_FAILED, "STALE_VERSION"),
         Error::UpstreamTimeout(_) => (StatusCode::GATEWAY_TIMEOUT, "UPSTREAM_TIMEOUT"),
         Error::DatabaseUnavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "DATABASE_UNAVAILABLE"),
@@ -223,6 +216,9 @@ fn message(error: &Error) -> String {
         Error::QuotaExceeded { .. } => {
             "You have as many of these as you may have. Please delete some first."
         }
+        Error::TooManyAtOnce { .. } => {
+            "You run too many of these at once. Please wait until one ends."
+        }
         Error::StaleVersion => "This was changed in the meantime. Please load it again.",
         Error::UpstreamTimeout(_) => "Another service did not answer in time. Please try again.",
         Error::DatabaseUnavailable(_) | Error::Unavailable { .. } => {
@@ -245,6 +241,9 @@ fn details(error: &Error) -> Option<String> {
         Error::AccessDenied(why) => (*why).to_owned(),
         Error::QuotaExceeded { what, limit, count } => {
             format!("a user may have at most {limit} {what}, and has {count}")
+        }
+        Error::TooManyAtOnce { what, max } => {
+            format!("a user may have at most {max} {what} at once; wait until one ends")
         }
         Error::StaleVersion => "If-Match does not name the current ETag".to_owned(),
         Error::UpstreamTimeout(what) => format!("no answer from {what}"),

@@ -1,7 +1,7 @@
 //! A time in a query: RFC 3339, or a date, which means the start of that UTC day.
 
 use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
-use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef, Registry};
 use poem_openapi::types::{ParseError, ParseFromParameter, ParseResult, Type};
 use std::borrow::Cow;
 
@@ -43,17 +43,24 @@ impl Type for QueryTime {
     type RawElementValueType = Self;
 
     fn name() -> Cow<'static, str> {
-        "query_time".into()
+        "TimeOrDate".into()
     }
 
+    /// Refers to one schema, so that generators make one type instead of one for each parameter.
     fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference(Self::name().into_owned())
+    }
+
+    fn register(registry: &mut Registry) {
         let inline = |schema| MetaSchemaRef::Inline(Box::new(schema));
         let format = |format| inline(MetaSchema::new_with_format("string", format));
-
-        inline(MetaSchema {
+        registry.create_schema::<Self, _>(Self::name().into_owned(), |_| MetaSchema {
+            description: Some(
+                "An RFC 3339 time, or a date, which means the start of that UTC day.",
+            ),
             any_of: vec![format("date-time"), format("date")],
             ..MetaSchema::ANY
-        })
+        });
     }
 
     fn as_raw_value(&self) -> Option<&Self> {

@@ -1,15 +1,13 @@
 //! Reads the rows of a page one by one, and stops when the answer has enough of them or enough bytes.
 
 use super::answer::{Answer, Room};
-use super::page::Cursor;
+use super::page::{Cursor, Pagination, Part};
 use crate::entities::Entities;
 use chrono::{DateTime, Utc};
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
-use sea_orm::{
-    DbErr, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, SelectTwo,
-};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, PaginatorTrait, Select, SelectTwo};
 use serde_json::value::RawValue;
 use tiris_store::error::Result;
 use uuid::Uuid;
@@ -20,23 +18,34 @@ const FIRST_ROWS: u64 = 128;
 const NEXT_ROWS_MIN: u64 = 16;
 
 /// A query whose rows can be read one by one.
-pub(crate) trait Rows: QueryFilter + QueryOrder + QuerySelect + Clone + Send {
+pub(crate) trait Rows: Clone + Send {
     type Row: Send;
 
-    /// Streams the rows.
-    fn stream_all(self, db: &Entities) -> BoxFuture<'_, Streamed<'_, Self::Row>>;
+    /// Streams a part of the rows, newest first by these columns. A row may be repeated, one after the other.
+    fn stream_part<C: ColumnTrait>(
+        self,
+        columns: (C, C),
+        part: Part,
+        db: &Entities,
+    ) -> BoxFuture<'_, Streamed<'_, Self::Row>>;
 
     /// Counts the rows.
     fn count_all(self, db: &Entities) -> BoxFuture<'_, Result<u64, DbErr>>;
 }
 
-type Streamed<'a, R> = Result<BoxStream<'a, Result<R, DbErr>>, DbErr>;
+pub(crate) type Streamed<'a, R> = Result<BoxStream<'a, Result<R, DbErr>>, DbErr>;
 
 impl<E: EntityTrait<Model: Send + Sync>> Rows for Select<E> {
     type Row = E::Model;
 
-    fn stream_all(self, db: &Entities) -> BoxFuture<'_, Streamed<'_, Self::Row>> {
-        Box::pin(self.into_model::<E::Model>().stream(db))
+    fn stream_part<C: ColumnTrait>(
+        self,
+        columns: (C, C),
+        part: Part,
+        db: &Entities,
+    ) -> BoxFuture<'_, Streamed<'_, Self::Row>> {
+        let rows = part.of(self, columns);
+        Box::pin(rows.into_model::<E::Model>().stream(db))
     }
 
     fn count_all(self, db: &Entities) -> BoxFuture<'_, Result<u64, DbErr>> {
@@ -51,8 +60,14 @@ where
 {
     type Row = (E::Model, Option<F::Model>);
 
-    fn stream_all(self, db: &Entities) -> BoxFuture<'_, Streamed<'_, Self::Row>> {
-        Box::pin(self.into_model::<E::Model, F::Model>().stream(db))
+    fn stream_part<C: ColumnTrait>(
+        self,
+        columns: (C, C),
+        part: Part,
+        db: &Entities,
+    ) -> BoxFuture<'_, Streamed<'_, Self::Row>> {
+        let rows = part.of(self, columns);
+        Box::pin(rows.into_model::<E::Model, F::Model>().stream(db))
     }
 
     fn count_all(self, db: &Entities) -> BoxFuture<'_, Result<u64, DbErr>> {
@@ -104,14 +119,22 @@ pub(super) enum Stop {
     End(u64),
     /// The page is full, and there are further rows.
     Full,
-    /// The answer has to be enlarged for the next row.
+    /// The next row fits only into a large answer.
     Large,
+}
+
+/// A page, or the finding that it needs a large answer.
+pub(super) enum Found<I> {
+    Page(Vec<I>, Pagination),
+    OnlyInLarge,
 }
 
 /// A page while it is read.
 pub(super) struct Reading<'a, I> {
     limit: u64,
     count: u64,
+    /// Rows that were read, repeated ones included.
+    received: u64,
     pub(super) answer: &'a mut Answer,
     pub(super) items: Vec<I>,
     pub(super) last: Option<Cursor>,
@@ -123,56 +146,73 @@ impl<'a, I: Item> Reading<'a, I> {
         Self {
             limit,
             count: 0,
+            received: 0,
             answer,
             items: Vec::new(),
             last: None,
         }
     }
 
-    /// Returns how many rows to query next: those that are missing, and one that proves that there are more; fewer where
-    /// the answer will be full before, judging by the rows so far.
+    /// Returns how many rows to query next: those that are missing, and one that proves that there are more; more where
+    /// rows are repeated, and fewer where the answer will be full before, judging by the rows so far.
     pub(super) fn next_chunk(&self) -> u64 {
         let missing = self.limit - self.count + 1;
-        if self.count == 0 {
-            return missing.min(FIRST_ROWS);
-        }
+        let missing = missing * self.received.div_ceil(self.count.max(1)).max(1);
+        let row = match (self.count, self.answer.expected_row()) {
+            (0, None) => return missing.min(FIRST_ROWS),
+            (0, Some(row)) => count_of(row),
+            (rows, _) => count_of(self.answer.bytes()) / rows,
+        };
 
-        let bytes = u64::try_from(self.answer.bytes()).unwrap_or(u64::MAX);
-        let left = u64::try_from(self.answer.left()).unwrap_or(u64::MAX);
-        let fitting = left / (bytes / self.count).max(1) + 1;
+        let fitting = count_of(self.answer.left()) / row.max(1) + 1;
         missing.min(fitting.max(NEXT_ROWS_MIN))
     }
 
     /// Reads the rows of a query until one does not fit.
-    pub(super) async fn read<Q: Rows>(
+    pub(super) async fn read<Q: Rows, C: ColumnTrait>(
         &mut self,
         db: &Entities,
-        query: Q,
-        key: fn(&Q::Row) -> (DateTime<Utc>, Uuid),
+        list: List<Q, C>,
+        part: Part,
         convert: &(impl Fn(Q::Row) -> Result<I> + Send + Sync),
     ) -> Result<Stop> {
-        let mut rows = query.stream_all(db).await?;
+        let mut rows = list.rows.stream_part(list.columns, part, db).await?;
         let mut received = 0;
 
         while let Some(row) = rows.try_next().await? {
+            let key = Cursor::from((list.key)(&row));
+            if self.last == Some(key) {
+                received += 1;
+                self.received += 1;
+                continue;
+            }
             if self.count == self.limit {
                 return Ok(Stop::Full);
             }
 
-            let key = key(&row);
             let item = convert(row)?;
             match self.answer.room(item.bytes()) {
                 Room::None if self.count > 0 => return Ok(Stop::Full),
-                Room::OnlyInLarge => return Ok(Stop::Large),
+                Room::OnlyInLarge => {
+                    let rows = usize::try_from(self.count + 1).unwrap_or(usize::MAX);
+                    let bytes = self.answer.bytes() + item.bytes();
+                    self.answer.expect_rows_of(bytes / rows);
+                    return Ok(Stop::Large);
+                }
                 Room::Enough | Room::None => {}
             }
 
             self.answer.add(item.bytes());
             self.items.push(item);
-            self.last = Some(key.into());
+            self.last = Some(key);
             self.count += 1;
+            self.received += 1;
             received += 1;
         }
         Ok(Stop::End(received))
     }
+}
+
+fn count_of(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }

@@ -1,6 +1,6 @@
 //! The return types of operations: data in its envelope, or a documented refusal.
 
-use super::answer::{self, LargePermit};
+use super::answer::{self, Held};
 use super::envelope::{self, Failure, Success};
 use super::if_match::etag;
 use super::policy::Policy;
@@ -26,12 +26,15 @@ pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json;
 pub(super) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
+/// Bytes of a list around its rows, with the commas between them.
+const ROUND_ROWS_BYTES: usize = 2 * 1024;
+
 /// A successful response with `STATUS`.
 pub(crate) enum Reply<T, const STATUS: u16 = 200> {
     /// Data that a client may cache and revalidate by its ETag.
     Read(T),
-    /// The same, with the permit of a large answer.
-    Large(T, LargePermit),
+    /// The same of a list, with what it holds until it is sent.
+    List(T, Held),
     /// The outcome of a change, or credentials: not to be cached.
     Done(T),
     /// The stored response to an earlier request with the same idempotency key.
@@ -55,10 +58,7 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
 
     /// Replies to a GET with a list, whose permit is kept until it is sent.
     pub(crate) fn list(data: T, answer: answer::Answer) -> Self {
-        match answer.into_permit() {
-            Some(permit) => Self::Large(data, permit),
-            None => Self::Read(data),
-        }
+        Self::List(data, answer.held())
     }
 
     /// Replies with data that must not be cached.
@@ -70,7 +70,7 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
     pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Reply<U, STATUS> {
         match self {
             Self::Read(data) => Reply::Read(change(data)),
-            Self::Large(data, permit) => Reply::Large(change(data), permit),
+            Self::List(data, held) => Reply::List(change(data), held),
             Self::Done(data) => Reply::Done(change(data)),
             Self::Kept(kept) => Reply::Kept(kept),
         }
@@ -79,7 +79,7 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
     /// Returns the data of a new response, `None` for a stored one.
     pub(crate) fn data(&self) -> Option<&T> {
         match self {
-            Self::Read(data) | Self::Large(data, _) | Self::Done(data) => Some(data),
+            Self::Read(data) | Self::List(data, _) | Self::Done(data) => Some(data),
             Self::Kept(_) => None,
         }
     }
@@ -87,9 +87,9 @@ impl<T, const STATUS: u16> Reply<T, STATUS> {
 
 impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
     fn into_response(self) -> Response {
-        let (data, is_read, permit) = match self {
+        let (data, is_read, held) = match self {
             Self::Read(data) => (data, true, None),
-            Self::Large(data, permit) => (data, true, Some(permit)),
+            Self::List(data, held) => (data, true, Some(held)),
             Self::Done(data) => (data, false, None),
             Self::Kept(kept) => {
                 let mut response = success(kept.status, envelope::around(kept.body.as_bytes()));
@@ -98,7 +98,11 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
                 return response;
             }
         };
-        let (body, data_at) = match envelope::success(&data) {
+        // Growing step by step, a large body would take up to three times its size.
+        let expected = held
+            .as_ref()
+            .map_or(0, |held| held.bytes + ROUND_ROWS_BYTES);
+        let (mut body, data_at) = match envelope::success(&data, expected) {
             Ok(written) => written,
             Err(error) => {
                 let problem = Problem::from(Error::Internal(error.into()));
@@ -106,12 +110,12 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
             }
         };
         drop(data);
+        if held.is_some() {
+            body.shrink_to_fit();
+        }
 
         let tag = HeaderValue::from_str(&etag(&body[data_at]));
-        let sent = Sent {
-            body,
-            _permit: permit,
-        };
+        let sent = Sent { body, _held: held };
         let mut response = success(STATUS, Bytes::from_owner(sent));
         if is_read {
             let headers = response.headers_mut();
@@ -127,7 +131,7 @@ impl<T: Serialize + Send, const STATUS: u16> IntoResponse for Reply<T, STATUS> {
 /// A body that keeps its permit until it is sent.
 struct Sent {
     body: Vec<u8>,
-    _permit: Option<LargePermit>,
+    _held: Option<Held>,
 }
 
 impl AsRef<[u8]> for Sent {
@@ -157,7 +161,7 @@ impl<T: ParseFromJSON + ToJSON + Type, const STATUS: u16> ApiResponse for Reply<
     }
 }
 
-/// A page of a list in its envelope, or the whole list as CSV.
+/// A page of a list in its envelope, or the whole list as CSV for a client that prefers it.
 pub(crate) enum Exportable<T> {
     Page(Reply<T>),
     /// CSV has no envelope.
@@ -177,20 +181,42 @@ impl<T: Serialize + Send> IntoResponse for Exportable<T> {
 }
 
 impl<T: ParseFromJSON + ToJSON + Type> ApiResponse for Exportable<T> {
+    /// Documents the page alone: CSV has an operation of its own.
     fn meta() -> MetaResponses {
-        let mut meta = Reply::<T>::meta();
-        for response in &mut meta.responses {
-            response.content.push(MetaMediaType {
-                content_type: csv::MEDIA_TYPE,
-                schema: String::schema_ref(),
-            });
-        }
-        meta
+        Reply::<T>::meta()
     }
 
     fn register(registry: &mut Registry) {
         Reply::<T>::register(registry);
     }
+}
+
+/// A response with CSV, which has no envelope.
+pub(crate) struct Csv(pub(crate) Response);
+
+impl IntoResponse for Csv {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl ApiResponse for Csv {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![MetaResponse {
+                description: "The file",
+                status: Some(200),
+                status_range: None,
+                content: vec![MetaMediaType {
+                    content_type: csv::MEDIA_TYPE,
+                    schema: String::schema_ref(),
+                }],
+                headers: vec![],
+            }],
+        }
+    }
+
+    fn register(_registry: &mut Registry) {}
 }
 
 /// A refusal of an operation with the policy `P`.

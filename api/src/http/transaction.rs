@@ -4,6 +4,7 @@
 //! deadlock, so it must have no effect outside of its transaction. Only an [`Audited`] transaction commits, so that no
 //! operation changes something without an entry in the audit trail.
 
+use super::free_text;
 use super::reply::Reply;
 use crate::state::State;
 use chrono::{DateTime, Utc};
@@ -13,10 +14,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 use tiris_domain::ids::UserId;
 use tiris_runtime::trace;
-use tiris_store::audit::{self, Action, Actor};
+use tiris_store::audit::{self, Action, Actor, Recorded};
 use tiris_store::drift::DriftCounts;
 use tiris_store::error::{Error, Result};
-use tiris_store::idempotency::{self, Call};
+use tiris_store::idempotency::{self, BODY_BYTES_MAX, Call, Stored};
 use tiris_store::ledger::{Applied, Cause, Disposition, Entry, apply_batch, assert_fresh};
 use tiris_store::race::retried;
 
@@ -32,6 +33,8 @@ pub(crate) struct Tx {
     booked_at: Option<DateTime<Utc>>,
     /// The drift of the booked logs.
     drift: DriftCounts,
+    /// The actions to log when the transaction is committed.
+    recorded: Vec<Recorded>,
 }
 
 impl Deref for Tx {
@@ -82,6 +85,7 @@ impl Tx {
             can_reread: false,
             booked_at: None,
             drift: DriftCounts::default(),
+            recorded: Vec::new(),
         })
     }
 
@@ -127,9 +131,16 @@ impl Tx {
         self.drift.merge(drift);
     }
 
+    /// Records an action in the audit trail, and logs it when the transaction is committed.
+    pub(crate) async fn record(&mut self, actor: &Actor, action: &Action<'_>) -> Result<()> {
+        let recorded = audit::record(self, actor, action).await?;
+        self.recorded.push(recorded);
+        Ok(())
+    }
+
     /// Records the action of the transaction in the audit trail.
     pub(crate) async fn audited(mut self, actor: &Actor, action: &Action<'_>) -> Result<Audited> {
-        audit::record(&mut self, actor, action).await?;
+        self.record(actor, action).await?;
         Ok(Audited(self))
     }
 
@@ -140,7 +151,8 @@ impl Tx {
         data: T,
     ) -> Result<Reply<T, STATUS>> {
         if let Some(call) = &self.call {
-            idempotency::keep(&mut self.transaction, call, STATUS, None, None).await?;
+            let stored = Stored::Nothing;
+            idempotency::keep(&mut self.transaction, call, STATUS, stored, None).await?;
             self.transaction.commit().await?;
         }
         Ok(Reply::done(data))
@@ -174,10 +186,17 @@ impl Audited {
         let tx = &mut self.0;
         if let Some(call) = &tx.call {
             let booked_at = tx.booked_at.take();
-            let body = body_of(&data)?;
-            let is_stored = !tx.can_reread || body.len() <= idempotency::BODY_BYTES_MAX;
-            let body = is_stored.then_some(body.as_str());
-            idempotency::keep(&mut tx.transaction, call, STATUS, body, booked_at).await?;
+            let mut body = body_of(&data)?;
+            let is_large = body.len() > BODY_BYTES_MAX;
+            let stored = if is_large && tx.can_reread {
+                Stored::Nothing
+            } else if is_large && booked_at.is_some() {
+                body = free_text::removed(&body)?;
+                Stored::WithoutFreeText(&body)
+            } else {
+                Stored::Whole(&body)
+            };
+            idempotency::keep(&mut tx.transaction, call, STATUS, stored, booked_at).await?;
         }
         self.commit().await?;
         Ok(Reply::done(data))
@@ -191,6 +210,9 @@ impl Audited {
         }
         tx.transaction.commit().await?;
         tx.drift.record();
+        for recorded in tx.recorded {
+            recorded.log();
+        }
 
         if let Some(user) = tx.user {
             tx.state.streams.wakes.publish_committed(user);
@@ -204,19 +226,6 @@ pub(crate) struct Booked {
     /// The time that all rows of the booking share.
     pub(crate) timestamp: DateTime<Utc>,
     pub(crate) applied: Applied,
-}
-
-/// Stores the response of a request with an idempotency key, as the last statement of a transaction that booked at
-/// `booked_at`.
-pub(super) async fn keep(
-    connection: &mut PgConnection,
-    call: &Call,
-    status: u16,
-    data: &impl Serialize,
-    booked_at: Option<DateTime<Utc>>,
-) -> Result<()> {
-    let body = body_of(data)?;
-    idempotency::keep(connection, call, status, Some(&body), booked_at).await
 }
 
 pub(super) fn body_of(data: &impl Serialize) -> Result<String> {

@@ -26,12 +26,16 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_FACTOR: u32 = 4;
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// Formats a row as it is sent. A row takes many times the memory of its text, so none is kept for a slow client.
+pub(crate) type Form = fn(EventId, Row) -> Result<String>;
+
 /// A live stream.
 pub(crate) struct Follower {
     state: State,
     user: UserId,
     token: SecretString,
     reader: Reader,
+    form: Form,
     wake: Wake,
     /// The traces that woke the current pass.
     traces: Vec<Trace>,
@@ -54,6 +58,7 @@ impl Follower {
         user: UserId,
         token: SecretString,
         last: Option<EventId>,
+        form: Form,
     ) -> std::result::Result<Self, Problem> {
         let permit = state.streams.streams.take(user)?;
         let mut wake = state.streams.wakes.of(user);
@@ -68,6 +73,7 @@ impl Follower {
             user,
             token,
             reader,
+            form,
             wake,
             traces: Vec::new(),
             // A stream that resumes starts with the missed rows.
@@ -167,9 +173,7 @@ impl Follower {
                 span.in_scope(|| tracing::debug!(rows = rows.len(), "polled for a live stream"));
                 metrics::counter!("api_live_events_total")
                     .increment(u64::try_from(rows.len()).unwrap_or(u64::MAX));
-                let items = rows.into_iter();
-                self.items
-                    .extend(items.map(|(id, row)| Item::Row(id, Box::new(row))));
+                self.items.extend(rows.into_iter().map(Item::Row));
                 true
             }
             Err(error @ (Error::DatabaseUnavailable(_) | Error::Unavailable { .. })) => {
@@ -193,10 +197,11 @@ impl Follower {
         span
     }
 
-    async fn read(&mut self) -> Result<Vec<(EventId, Row)>> {
+    async fn read(&mut self) -> Result<Vec<String>> {
         // The semaphore is never closed.
         let _turn = self.state.streams.reads.acquire().await.ok();
-        self.reader.page().await
+        let rows = self.reader.page().await?.into_iter();
+        rows.map(|(id, row)| (self.form)(id, row)).collect()
     }
 
     /// Postpones the same read to the next poll.

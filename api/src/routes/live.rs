@@ -40,7 +40,7 @@ operation!(Follow: User, General, [
 /// The data of an event: the object that `GET` returns.
 #[derive(Serialize, Union)]
 #[serde(untagged)]
-enum Object {
+enum LiveObject {
     Transaction(Transaction),
     TradingLog(TradingLog),
     SubAccount(SubAccount),
@@ -48,7 +48,7 @@ enum Object {
     DeadLetter(DeadLetter),
 }
 
-impl Object {
+impl LiveObject {
     fn from_row(row: Row) -> Result<Self> {
         Ok(match row {
             Row::Transaction(row) => Self::Transaction(Transaction::try_from(row)?),
@@ -58,6 +58,16 @@ impl Object {
             Row::DeadLetter(row) => Self::DeadLetter(DeadLetter::of_list(row, false)?),
         })
     }
+}
+
+/// Formats a row as a server-sent event.
+fn lines_of(id: EventId, row: Row) -> Result<String> {
+    let object = LiveObject::from_row(row)?;
+    let data = serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
+    let event = Event::message(data)
+        .event_type(id.kind.name())
+        .id(id.to_string());
+    Ok(event.to_string())
 }
 
 /// Formats an item as a server-sent event.
@@ -73,14 +83,7 @@ fn lines(item: Item) -> Result<String> {
                 .event_type("reset")
                 .id(id.to_string())
         }
-        Item::Row(id, row) => {
-            let object = Object::from_row(*row)?;
-            let data =
-                serde_json::to_string(&object).map_err(|error| Error::Internal(error.into()))?;
-            Event::message(data)
-                .event_type(id.kind.name())
-                .id(id.to_string())
-        }
+        Item::Row(lines) => return Ok(lines),
     };
 
     Ok(event.to_string())
@@ -132,7 +135,7 @@ impl IntoResponse for Started {
 
 impl ApiResponse for Started {
     fn meta() -> MetaResponses {
-        let mut meta = EventStream::<BoxStream<'static, Object>>::meta();
+        let mut meta = EventStream::<BoxStream<'static, LiveObject>>::meta();
         for response in &mut meta.responses {
             response.description = "The event stream, without an end";
         }
@@ -140,7 +143,7 @@ impl ApiResponse for Started {
     }
 
     fn register(registry: &mut Registry) {
-        <EventStream<BoxStream<'static, Object>> as ApiResponse>::register(registry);
+        <EventStream<BoxStream<'static, LiveObject>> as ApiResponse>::register(registry);
     }
 }
 
@@ -177,7 +180,9 @@ impl Follow {
         let token = Bearer::from_request(request)
             .map_err(|_| Error::AuthRequired)?
             .token;
-        let follower = Follower::begin((*state).clone(), caller.user(), token.into(), last).await?;
+        let user = caller.user();
+        let follower =
+            Follower::begin((*state).clone(), user, token.into(), last, lines_of).await?;
 
         Ok(Started {
             follower,

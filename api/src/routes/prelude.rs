@@ -30,7 +30,7 @@ pub(crate) use tiris_domain::ids::{AccountId, BindingId, TradingId, UserId, new_
 pub(crate) use tiris_domain::ledger::{Asset, Direction};
 pub(crate) use tiris_domain::money::Money;
 pub(crate) use tiris_domain::value::{Amount, Figure, Info, Moment, Name, Text};
-pub(crate) use tiris_store::audit::{self, Action};
+pub(crate) use tiris_store::audit::{self, Action, ActionName};
 pub(crate) use tiris_store::column;
 pub(crate) use tiris_store::error::{Conflict, Error, Result};
 pub(crate) use tiris_store::quotas::Quota;

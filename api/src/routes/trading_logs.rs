@@ -8,6 +8,7 @@ pub(super) mod list;
 mod list_of_trading;
 mod money;
 pub(super) mod object;
+mod of_account;
 
 use poem_openapi::OpenApi;
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::auth::keys::{Keys, generate};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use std::num::NonZeroU32;
 use tempfile::TempDir;
 
@@ -122,6 +122,25 @@ impl Production {
         let args = Args::parse_from(std::iter::once("test".to_owned()).chain(all));
         let error = args.serve.check().err();
         error.map(|error| error.to_string()).unwrap_or_default()
+    }
+}
+
+#[test]
+fn the_documents_explain_every_setting() {
+    let documents = [
+        include_str!("../../README.md"),
+        include_str!("../../../shared/docs/OBSERVABILITY.md"),
+    ];
+    let command = Args::command();
+    let variables = command.get_arguments().filter_map(clap::Arg::get_env);
+
+    for variable in variables {
+        let name = variable.display();
+        let forms = [format!("`{name}`"), format!("`{name}=")];
+        let is_explained = documents
+            .iter()
+            .any(|text| forms.iter().any(|form| text.contains(form)));
+        assert!(is_explained, "{name} is missing in api/README.md");
     }
 }
 

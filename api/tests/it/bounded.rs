@@ -1,9 +1,13 @@
 //! Bounded answers: pages by rows and bytes, chosen fields, and quotas.
 
+pub(crate) mod held;
+mod memory;
 mod quotas;
+mod turns;
 
 use crate::world::{User, World, text};
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use std::collections::BTreeSet;
 
 /// The largest answer: the rows of a page and its envelope.
@@ -11,8 +15,14 @@ const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024 + 64 * 1024;
 /// Rows of a test list, more than a page has without a limit.
 const MANY: i32 = 1_003;
 
-/// Inserts logs with transactions whose free JSON has 60 KiB of keys, as bots may send.
-const LARGE_ROWS: &str = "WITH large AS (SELECT jsonb_object_agg('k' || k, k) AS info FROM generate_series(1, 4000) AS k), \
+/// Keys of the free JSON of large rows: as many as cost the most to parse.
+const MANY_KEYS: i32 = 4_000;
+/// Keys of large rows that are cheap to insert and to parse.
+pub(crate) const FEW_KEYS: i32 = 16;
+
+/// Inserts logs with transactions whose free JSON has 60 KiB in $3 keys, as earlier versions took them from bots.
+const LARGE_ROWS: &str = "WITH large AS (SELECT jsonb_object_agg('k' || k, repeat('x', 60000 / $3 - 12)) AS info \
+        FROM generate_series(1, $3) AS k), \
     log AS (INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, event_time, type, source, info) \
         SELECT gen_random_uuid(), now() - n * interval '1 second', a.user_id, a.trading_id, a.id, now(), 'x', 'bot', large.info \
         FROM sub_accounts a, large, generate_series(1, $2) AS n WHERE a.id = $1::uuid) \
@@ -21,11 +31,13 @@ const LARGE_ROWS: &str = "WITH large AS (SELECT jsonb_object_agg('k' || k, k) AS
     SELECT gen_random_uuid(), now() - n * interval '1 second', a.user_id, a.trading_id, a.id, now(), 'credit', 'large', 1, n, \
         n + 1000, gen_random_uuid(), large.info, 'o' FROM sub_accounts a, large, generate_series(1, $2) AS n WHERE a.id = $1::uuid";
 
-async fn insert_large(world: &World, account: &str, rows: i32) {
+/// Inserts `rows` of [`LARGE_ROWS`] with `keys` keys into both histories of an account.
+pub(crate) async fn insert_large(pool: &PgPool, account: &str, rows: i32, keys: i32) {
     sqlx::query(LARGE_ROWS)
         .bind(account)
         .bind(rows)
-        .execute(world.pool())
+        .bind(keys)
+        .execute(pool)
         .await
         .expect("large rows");
 }
@@ -71,7 +83,7 @@ async fn a_page_of_large_rows_ends_early_and_continues() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
-    insert_large(&world, &book.stock, 150).await;
+    insert_large(world.pool(), &book.stock, 150, MANY_KEYS).await;
 
     for (path, name) in [
         ("/v1/transactions?reason=large", "transactions"),
@@ -188,7 +200,7 @@ async fn an_order_with_large_logs_is_bounded() {
     let world = World::start().await;
     let user = world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
-    insert_large(&world, &book.stock, 80).await;
+    insert_large(world.pool(), &book.stock, 80, MANY_KEYS).await;
     let order: uuid::Uuid = sqlx::query_scalar(
         "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, status, first_event_time, last_event_time, \
          created_at, updated_at) \

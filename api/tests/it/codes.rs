@@ -229,7 +229,28 @@ async fn of_the_ledger(user: &User<'_>, book: &Book) -> Vec<Row> {
             user.post("/v1/trading-logs", trade).await,
         ));
     }
+
+    use_on_many_pairs(user, book, "many").await;
+    let mut trade = book.trade("long");
+    trade["info"]["order_id"] = json!("many");
+    let refused = user.post("/v1/trading-logs", trade).await;
+    rows.push(("ORDER_TOO_LARGE", "POST /v1/trading-logs", refused));
     rows
+}
+
+/// Stores orders of an id on as many pairs as an id may have.
+async fn use_on_many_pairs(user: &User<'_>, book: &Book, order: &str) {
+    let insert = "INSERT INTO orders (id, user_id, trading_id, symbol, order_id, ordinal, status, first_event_time, \
+         last_event_time, created_at, updated_at) \
+         SELECT gen_random_uuid(), $1, $2::text::uuid, 'A' || n || '/B', $3, n, 'open', now(), now(), now(), now() \
+         FROM generate_series(0, 99) n";
+    sqlx::query(insert)
+        .bind(user.id.0)
+        .bind(&book.trading)
+        .bind(order)
+        .execute(user.world.pool())
+        .await
+        .expect("orders");
 }
 
 /// Conflicts among bindings and tradings.

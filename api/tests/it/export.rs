@@ -1,5 +1,6 @@
 //! Transactions as CSV.
 
+use crate::openapi::operations;
 use crate::world::{User, World};
 use anyhow::ensure;
 use serde_json::{Value, json};
@@ -8,7 +9,7 @@ use tiris_testing::{eventually, grow_history};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-const CSV: [(&str, &str); 1] = [("accept", "text/csv")];
+const EXPORT: &str = "/v1/transactions/export";
 
 /// Parses CSV by RFC 4180.
 fn records(text: &str) -> Vec<Vec<String>> {
@@ -44,9 +45,7 @@ fn records(text: &str) -> Vec<Vec<String>> {
 }
 
 async fn csv(user: &User<'_>, query: &str) -> Vec<Vec<String>> {
-    let answer = user
-        .get_with(&format!("/v1/transactions{query}"), &CSV)
-        .await;
+    let answer = user.get(&format!("{EXPORT}{query}")).await;
 
     answer.assert_status(200);
     assert_eq!(
@@ -54,7 +53,6 @@ async fn csv(user: &User<'_>, query: &str) -> Vec<Vec<String>> {
         "text/csv; charset=utf-8; header=present"
     );
     assert_eq!(answer.header("cache-control"), "no-store");
-    assert_eq!(answer.header("vary"), "Accept");
     assert!(!answer.header("x-request-id").is_empty());
 
     records(&answer.text)
@@ -103,7 +101,7 @@ async fn a_formula_in_a_csv_gets_an_apostrophe() {
 }
 
 #[tokio::test]
-async fn a_csv_ignores_the_parameters_of_a_page() {
+async fn a_csv_has_all_rows_and_takes_no_page() {
     const POSTINGS: i32 = 3_001;
     let world = World::start().await;
     let user = world.user("ann").await;
@@ -112,13 +110,14 @@ async fn a_csv_ignores_the_parameters_of_a_page() {
         .await
         .expect("a history");
 
-    let page = format!("?sub_account_id={}&limit=2&offset=5", book.stock);
-    let all = csv(&user, &page).await;
+    let all = csv(&user, &format!("?sub_account_id={}", book.stock)).await;
+    let page = user.get(&format!("{EXPORT}?limit=2")).await;
 
     let sequence = |record: &Vec<String>| record[14].parse().expect("a number");
     let sequences: Vec<i32> = all[1..].iter().map(sequence).collect();
     let newest_first: Vec<i32> = (1..=POSTINGS).rev().collect();
     assert_eq!(sequences, newest_first);
+    page.assert_error(400, "INVALID_REQUEST");
 }
 
 #[tokio::test]
@@ -133,7 +132,7 @@ async fn a_csv_holds_only_the_rows_of_its_filters() {
     let some = csv(&user, &filter).await;
     let none = csv(&user, "?reason=nothing").await;
     let of_other = csv(&other, "").await;
-    let wrong = user.get_with("/v1/transactions?direction=up", &CSV).await;
+    let wrong = user.get(&format!("{EXPORT}?direction=up")).await;
 
     assert_eq!(some.len(), 2);
     assert_eq!(some[1][8], "7");
@@ -141,6 +140,43 @@ async fn a_csv_holds_only_the_rows_of_its_filters() {
     assert_eq!(none.len(), 1);
     assert_eq!(of_other.len(), 3);
     wrong.assert_error(400, "INVALID_VALUE");
+}
+
+#[test]
+fn each_operation_documents_one_type_of_response() {
+    for (method, path, operation) in operations() {
+        let types: Vec<String> = operation["responses"]
+            .as_object()
+            .expect("responses")
+            .iter()
+            .filter(|(status, _)| status.starts_with('2'))
+            .flat_map(|(_, response)| response["content"].as_object().expect("content").keys())
+            .cloned()
+            .collect();
+
+        let expected = match path.as_str() {
+            EXPORT => "text/csv",
+            "/v1/stream" => "text/event-stream",
+            _ => "application/json; charset=utf-8",
+        };
+        assert_eq!(types, [expected], "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_is_an_export_for_a_client_that_prefers_csv() {
+    let world = World::start().await;
+    let user = world.user("ann").await;
+    user.book("grid", "0", "7").await;
+
+    let headers = [("accept", "text/csv")];
+    let listed = user
+        .get_with("/v1/transactions?min_amount=1&limit=1", &headers)
+        .await;
+    let export = user.get(&format!("{EXPORT}?min_amount=1")).await;
+
+    assert_eq!(listed.text, export.text);
+    assert_eq!(listed.header("vary"), "Accept");
 }
 
 #[tokio::test]
@@ -185,7 +221,7 @@ async fn begin(user: &User<'_>) -> TcpStream {
         .expect("a small buffer");
     let mut stream = socket.connect(user.world.address).await.expect("connected");
     let head = format!(
-        "GET /v1/transactions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: text/csv\r\n\
+        "GET {EXPORT} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\
          connection: close\r\n\r\n",
         user.token
     );
@@ -229,7 +265,7 @@ async fn slow_clients_do_not_block_others() {
     let mine = begin(&user).await;
     let last = begin(&user).await;
 
-    let third = user.get_with("/v1/transactions", &CSV).await;
+    let third = user.get(EXPORT).await;
     third.assert_error(429, "RATE_LIMITED");
     assert_eq!(third.header("retry-after"), "15");
     let trading = format!("/v1/tradings/{}", book.trading);
@@ -241,7 +277,7 @@ async fn slow_clients_do_not_block_others() {
     assert!(is_whole);
 
     eventually("a free slot", Duration::from_secs(10), async || {
-        let answer = user.get_with("/v1/transactions?reason=nothing", &CSV).await;
+        let answer = user.get(&format!("{EXPORT}?reason=nothing")).await;
         ensure!(answer.status == 200, "{answer}");
         Ok(())
     })
@@ -283,7 +319,7 @@ async fn a_failure_in_the_middle_cuts_a_csv_off() {
     let book = user.book("grid", "0", "0").await;
 
     world.execute(POISON).await;
-    let refused = user.get_with("/v1/transactions", &CSV).await;
+    let refused = user.get(EXPORT).await;
 
     // A failure before the first byte is an error response.
     refused.assert_error(500, "INTERNAL_ERROR");

@@ -1,6 +1,7 @@
 //! Idempotency keys: a request repeated under its key takes effect once.
 
 pub(crate) mod cases;
+mod large;
 mod operations;
 mod races;
 

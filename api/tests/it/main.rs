@@ -23,6 +23,7 @@ mod journey;
 mod limits;
 mod live;
 mod local_provider;
+mod logged;
 mod money;
 mod names;
 mod openapi;

@@ -2,6 +2,7 @@
 
 use crate::world::World;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// Schemas of request bodies.
 const REQUEST_SCHEMAS: [&str; 21] = [
@@ -71,6 +72,56 @@ fn every_operation_is_described() {
             let is_described = parameter["description"].is_string();
             assert!(is_described, "{name}: {}", parameter["name"]);
         }
+    }
+}
+
+/// Returns a name as most generators write it.
+fn generated(name: &str) -> String {
+    name.to_lowercase().replace(['-', '_'], "")
+}
+
+#[test]
+fn generators_can_use_the_names() {
+    let is_snake = |name: &str| name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let is_header = |name: &str| name.chars().all(|c| c.is_ascii_alphabetic() || c == '-');
+    let is_camel = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_lowercase())
+            && name.chars().all(|c| c.is_ascii_alphabetic())
+    };
+    let mut ids = BTreeSet::new();
+
+    for (method, path, operation) in operations() {
+        let id = operation["operationId"].as_str().expect("an id");
+        assert!(is_camel(id), "{id}");
+        assert!(ids.insert(generated(id)), "{id} twice");
+
+        let mut names = BTreeSet::new();
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().expect("a name");
+            let is_usable = is_snake(name) || parameter["in"] == "header" && is_header(name);
+            assert!(is_usable, "{method} {path}: {name}");
+            assert!(
+                names.insert(generated(name)),
+                "{method} {path}: {name} twice"
+            );
+            // A schema in place becomes a type with the name of the parameter.
+            let schema = &parameter["schema"];
+            let is_composed = ["allOf", "anyOf", "oneOf", "enum", "properties"]
+                .iter()
+                .any(|word| !schema[word].is_null());
+            assert!(!is_composed, "{method} {path}: {name}");
+        }
+    }
+
+    let document = document();
+    let schemas = document["components"]["schemas"].as_object();
+    let mut names = BTreeSet::new();
+    for name in schemas.expect("schemas").keys() {
+        let is_taken = [
+            "Object", "Array", "String", "Number", "Map", "Error", "Date",
+        ];
+        assert!(!is_taken.contains(&name.as_str()), "{name}");
+        assert!(names.insert(generated(name)), "{name} twice");
     }
 }
 
@@ -162,13 +213,14 @@ fn every_field_of_a_request_is_described() {
     }
 }
 
-/// Returns whether a property can be null, by its type or by one of its choices.
+/// Returns whether a property can be null, by its type or by one of its choices. Free JSON can always be.
 fn is_nullable(property: &Value) -> bool {
-    let choices = property["oneOf"].as_array().into_iter().flatten();
-    property["nullable"] == true
-        || choices
-            .into_iter()
-            .any(|choice| choice["enum"] == json!([null]))
+    let kinds = property["type"].as_array().into_iter().flatten();
+    let choices = ["anyOf", "oneOf"].map(|choice| property[choice].as_array());
+    let choices = choices.into_iter().flatten().flatten();
+
+    let mut kinds = kinds.chain(choices.map(|choice| &choice["type"]));
+    kinds.any(|kind| kind == "null")
 }
 
 #[test]
@@ -221,9 +273,57 @@ fn optional_request_fields_may_be_null() {
     }
 }
 
+/// Returns the places of what a document of OpenAPI 3.1 does not have: wrappers of one schema, and the words of 3.0.
+fn outdated(value: &Value, place: &str) -> Vec<String> {
+    let words = ["nullable", "exclusiveMinimum", "exclusiveMaximum"];
+    let mut found = Vec::new();
+
+    if let Some(fields) = value.as_object() {
+        for word in words {
+            if fields.get(word).is_some_and(Value::is_boolean) {
+                found.push(format!("{place}/{word}"));
+            }
+        }
+        let parts = fields.get("allOf").and_then(Value::as_array);
+        let is_real = |part: &&Value| {
+            part.as_object()
+                .is_some_and(|part| part.keys().any(|key| key != "description"))
+        };
+        if parts.is_some_and(|parts| parts.iter().filter(is_real).count() == 1) {
+            found.push(format!("{place}/allOf"));
+        }
+        for (name, field) in fields {
+            found.extend(outdated(field, &format!("{place}/{name}")));
+        }
+    }
+    for item in value.as_array().into_iter().flatten() {
+        found.extend(outdated(item, place));
+    }
+    found
+}
+
+#[test]
+fn references_have_descriptions_and_no_wrapper() {
+    let document = document();
+    let trading = &document["components"]["schemas"]["Trading"]["properties"];
+
+    assert_eq!(document["openapi"], "3.1.0");
+    let found = outdated(&document, "");
+    assert!(found.is_empty(), "{found:?}");
+    let status = json!({"$ref": "#/components/schemas/TradingStatus", "description": "Whether a bot should work on it"});
+    assert_eq!(trading["status"], status);
+    let binding = json!([{"$ref": "#/components/schemas/BindingSummary"}, {"type": "null"}]);
+    assert_eq!(trading["exchange_binding"]["anyOf"], binding);
+    assert_eq!(
+        trading["exchange_binding_id"]["type"],
+        json!(["string", "null"])
+    );
+}
+
 #[test]
 fn the_trade_example_names_two_accounts() {
-    let example = document()["components"]["schemas"]["NewTradingLog"]["example"]["info"].clone();
+    let example =
+        document()["components"]["schemas"]["NewTradingLog"]["examples"][0]["info"].clone();
     assert_ne!(
         example["stock_account_id"], example["currency_account_id"],
         "the ledger refuses the same one"

@@ -1,11 +1,14 @@
 //! Older history from a replica: which database serves which page, and the fallback to the primary.
 
+use crate::bounded::held::{Asked, ask};
+use crate::bounded::{FEW_KEYS, insert_large};
 use crate::world::settings::settings;
 use crate::world::{User, World, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 use std::path::PathBuf;
+use std::time::Duration;
 use tiris_runtime::config::DatabaseConfig;
 use tiris_testing::{Role, TestDatabase, free_port, url_as};
 use uuid::Uuid;
@@ -188,6 +191,61 @@ async fn waits_only_once_for_a_hanging_replica() {
     transaction.rollback().await.expect("released");
     // The replica, which is empty, would serve this.
     assert_eq!(place(&user, &page).await, "primary");
+}
+
+/// Large answers of a user at once.
+const LARGE_PER_USER: usize = 3;
+/// Rows of 60 KiB, one a second: more than a page has room for are old enough for the replica.
+const LARGE_ROWS: i32 = 200;
+/// Longer than the replica may take.
+const LONG_WAIT: Duration = Duration::from_millis(3_200);
+
+#[tokio::test]
+async fn the_time_of_the_replica_begins_with_the_turn() {
+    let copy = TestDatabase::new().await.expect("a database");
+    let world = with_replica(&copy).await;
+    let user = world.user("ann").await;
+    user.book("grid", "0", "0").await;
+    fill(&world, &copy).await;
+    insert_large(
+        copy.pool(),
+        &first_account(&copy).await,
+        LARGE_ROWS,
+        FEW_KEYS,
+    )
+    .await;
+    let path = format!(
+        "/v1/transactions?limit=1000&reason=large&cursor={}",
+        cursor(90)
+    );
+    let asked = async || ask(world.address, &user.token, &path, "*/*").await;
+
+    let mut held = Vec::new();
+    for _ in 0..LARGE_PER_USER {
+        held.push(asked().await.begun().await);
+    }
+    let waiting = tokio::spawn(Asked::begun(asked().await));
+    tokio::time::sleep(LONG_WAIT).await;
+    drop(held);
+
+    // The primary has no such row.
+    let answer = waiting.await.expect("an answer").read().await;
+    let answer = String::from_utf8(answer).expect("text");
+    assert!(answer.contains("\"reason\":\"large\""), "{}", answer.len());
+    let after = format!("/v1/transactions?cursor={}", cursor(90));
+    let page = user.get(&after).await;
+    assert!(
+        page.text.contains("\"reason\":\"large\""),
+        "the replica is still used"
+    );
+}
+
+/// Returns the account that both databases have.
+async fn first_account(database: &TestDatabase) -> String {
+    sqlx::query_scalar("SELECT id::text FROM sub_accounts ORDER BY id LIMIT 1")
+        .fetch_one(database.pool())
+        .await
+        .expect("an account")
 }
 
 #[tokio::test]

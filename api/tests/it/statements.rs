@@ -64,23 +64,25 @@ impl Recorded {
 const INSERT_TRANSACTIONS: &str = "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, \
          reason, amount, closing_balance, sequence, trading_log_id, order_id, info) \
      SELECT gen_random_uuid(), at, OWNER, at, CASE n % 40 WHEN 0 THEN 'credit' ELSE 'debit' END, \
-         'r' || n % 50, 1 + n % 1000, n, n, gen_random_uuid(), 'o' || n / 3, jsonb_build_object('n', n % 1000) \
+         'r' || n % 50, 1 + n % 1000, n, n, md5('log' || n)::uuid, 'o' || n / 3, jsonb_build_object('n', n % 1000) \
      FROM rows";
+/// Two logs in three name their account; the others are trades, which only their transactions connect with it.
 const INSERT_LOGS: &str = "INSERT INTO trading_logs (id, timestamp, user_id, trading_id, sub_account_id, event_time, type, source, \
          order_id, drift, info) \
-     SELECT gen_random_uuid(), at, OWNER, at, 't' || n % 50, CASE n % 40 WHEN 0 THEN 'bot' ELSE 'manual' END, \
+     SELECT md5('log' || n)::uuid, at, OWNER, at, 't' || n % 50, CASE n % 40 WHEN 0 THEN 'bot' ELSE 'manual' END, \
          'o' || n / 3, CASE n % 2000 WHEN 0 THEN ARRAY['overfilled'] WHEN 20 THEN ARRAY['balance'] END, jsonb_build_object('n', n % 1000) \
      FROM rows";
 
-/// Fills both histories with rows of this book and of many others, spread from the start of a month to now: a partition
-/// with the rows of a day would be read as a whole, rightly.
+/// Fills both histories with rows of this book and of many others, one transaction for each log, spread from the start of
+/// a month to now: a partition with the rows of a day would be read as a whole, rightly.
 async fn fill(user: &User<'_>, book: &Book, months: i32) -> HashMap<String, Partition> {
-    let rows = "WITH start AS (SELECT now() - (date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' \
+    let rows = "WITH start AS (SELECT $7::timestamptz AS until, $7 - (date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' \
                    - $6 * interval '1 month') AS span), \
-                 rows AS (SELECT n, n % 20 = 0 AS mine, now() - span * n / $1 AS at, gen_random_uuid() AS other \
+                 rows AS (SELECT n, n % 20 = 0 AS mine, until - span * n / $1 AS at, gen_random_uuid() AS other \
                    FROM start, generate_series(1, $1) AS n)";
     let owner = "CASE WHEN mine THEN $2 ELSE md5((n % 19)::text)::uuid END, CASE WHEN mine THEN $3 ELSE other END, \
-                 CASE WHEN NOT mine THEN other WHEN n % 40 = 0 THEN $4 ELSE $5 END";
+                 CASE WHEN NAMELESS THEN NULL WHEN NOT mine THEN other WHEN n % 40 = 0 THEN $4 ELSE $5 END";
+    let until = Utc::now();
     let pool = user.world.pool();
     user.world
         .run(
@@ -89,8 +91,9 @@ async fn fill(user: &User<'_>, book: &Book, months: i32) -> HashMap<String, Part
         )
         .await;
 
-    for insert in [INSERT_TRANSACTIONS, INSERT_LOGS] {
-        let statement = format!("{rows} {}", insert.replace("OWNER", owner));
+    for (insert, nameless) in [(INSERT_TRANSACTIONS, "false"), (INSERT_LOGS, "n % 3 = 0")] {
+        let owner = owner.replace("NAMELESS", nameless);
+        let statement = format!("{rows} {}", insert.replace("OWNER", &owner));
         sqlx::query(AssertSqlSafe(statement))
             .bind(ROWS)
             .bind(user.id.0)
@@ -98,6 +101,7 @@ async fn fill(user: &User<'_>, book: &Book, months: i32) -> HashMap<String, Part
             .bind(id(&book.stock))
             .bind(id(&book.currency))
             .bind(months)
+            .bind(until)
             .execute(pool)
             .await
             .expect("a history");

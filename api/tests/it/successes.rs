@@ -23,10 +23,6 @@ fn mismatch(document: &Value, schema: &Value, value: &Value, place: &str) -> Opt
         let schema = &document["components"]["schemas"][name];
         return mismatch(document, schema, value, place);
     }
-    if value.is_null() && schema["nullable"] == true {
-        return None;
-    }
-
     let mut parts = schema["allOf"].as_array().into_iter().flatten();
     parts
         .find_map(|part| mismatch(document, part, value, place))
@@ -55,17 +51,23 @@ fn wrong_kind(schema: &Value, value: &Value, place: &str) -> Option<String> {
         return Some(format!("{place} is no known value: {value}"));
     }
 
-    let is_right = match schema["type"].as_str() {
+    let kinds = match &schema["type"] {
+        Value::Array(kinds) => kinds.as_slice(),
+        Value::Null => return None,
+        kind => std::slice::from_ref(kind),
+    };
+    let is_right = |kind: &Value| match kind.as_str() {
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
         Some("string") => value.is_string(),
         Some("boolean") => value.is_boolean(),
         Some("integer") => value.is_i64() || value.is_u64(),
         Some("number") => value.is_number(),
-        Some(other) => panic!("{place}: the type {other} has no case here"),
-        None => true,
+        Some("null") => value.is_null(),
+        _ => panic!("{place}: the type {kind} has no case here"),
     };
-    (!is_right).then(|| format!("{place} is no {}: {value}", schema["type"]))
+    let fits = kinds.iter().any(is_right);
+    (!fits).then(|| format!("{place} is no {}: {value}", schema["type"]))
 }
 
 /// Returns the mismatch of the fields or items of a value.
@@ -207,6 +209,10 @@ async fn every_operation_matches_the_document() {
     for (seq, (method, path, operation)) in (100..).zip(operations()) {
         if path == "/v1/stream" {
             assert_streams(&ann).await;
+            continue;
+        }
+        if path == "/v1/transactions/export" {
+            ann.get(&path).await.assert_status(200);
             continue;
         }
 

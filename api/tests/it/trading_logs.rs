@@ -1,5 +1,7 @@
 //! Filters of trading logs, and their deletion by admins.
 
+mod of_account;
+
 use crate::world::book::Book;
 use crate::world::{Answer, User, World};
 use serde_json::{Value, json};

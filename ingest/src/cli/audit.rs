@@ -3,7 +3,7 @@
 use nix::unistd::{Uid, User, gethostname};
 use serde_json::Value;
 use sqlx::PgConnection;
-use tiris_store::audit::{self, Action, Actor};
+use tiris_store::audit::{self, Action, ActionName, Actor};
 use tiris_store::error::Result;
 
 /// Returns the operator's name in the operating system.
@@ -20,13 +20,15 @@ pub(super) async fn record(connection: &mut PgConnection, action: &Action<'_>) -
         agent: Some(agent),
         ..Actor::default()
     };
-    audit::record(connection, &actor, action).await
+    // The commands print what they did.
+    audit::record(connection, &actor, action).await?.unlogged();
+    Ok(())
 }
 
 /// Records an action on one dead letter, or on several when there is no id.
 pub(super) async fn record_dead_letters(
     connection: &mut PgConnection,
-    name: &str,
+    name: ActionName,
     id: Option<uuid::Uuid>,
     after: Value,
 ) -> Result<()> {

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use std::collections::BTreeSet;
 use tiris_domain::lane::LaneKey;
 use tiris_runtime::config::{DatabaseArgs, NatsArgs};
-use tiris_store::audit::Action;
+use tiris_store::audit::{Action, ActionName};
 use tiris_store::lanes;
 
 /// Arguments of `tiris-ingest lanes`.
@@ -207,8 +207,8 @@ async fn write(
     let to = restart(mismatch, &lane.stream);
     let action = Action {
         name: match remedy {
-            Remedy::AcceptGap => "lane.accept_gap",
-            Remedy::Reset | Remedy::Settings => "lane.reset",
+            Remedy::AcceptGap => ActionName::LaneAcceptGap,
+            Remedy::Reset | Remedy::Settings => ActionName::LaneReset,
         },
         resource: "lane",
         id: Some(lane.key.to_string()),

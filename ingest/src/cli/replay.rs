@@ -13,7 +13,7 @@ use tiris_domain::event::Kind;
 use tiris_domain::ids::UserId;
 use tiris_domain::states::ReplayStatus;
 use tiris_runtime::config::DatabaseArgs;
-use tiris_store::audit::Action;
+use tiris_store::audit::{Action, ActionName};
 use tiris_store::replay_jobs::{self, Job, NewJob};
 use tiris_store::status;
 use tokio_util::sync::CancellationToken;
@@ -126,7 +126,7 @@ async fn start(args: &ReplayArgs, stop: &CancellationToken) -> anyhow::Result<()
     let job = replay_jobs::create(&mut transaction, &new).await?;
     let after = json!({"start_time": job.start_time, "end_time": job.end_time,
                        "user_id": job.user_id, "event_types": job.event_types});
-    let action = action("events.replay", job.id, Some(after));
+    let action = action(ActionName::EventsReplay, job.id, Some(after));
     record(&mut transaction, &action).await?;
     transaction.commit().await?;
     say!("requested replay {}", job.id);
@@ -184,7 +184,7 @@ async fn show(args: &OneArgs, stop: &CancellationToken) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn action(name: &str, id: Uuid, after: Option<Value>) -> Action<'_> {
+fn action(name: ActionName, id: Uuid, after: Option<Value>) -> Action<'static> {
     Action {
         name,
         resource: "replay",
@@ -199,7 +199,7 @@ async fn cancel(args: &CancelArgs) -> anyhow::Result<()> {
     let mut transaction = connect::database(&args.database).await?.begin().await?;
     let done = replay_jobs::cancel(&mut transaction, id, "an operator").await?;
     ensure!(done, "replay {id} does not exist or has already ended");
-    let action = action("events.cancel_replay", id, None);
+    let action = action(ActionName::EventsCancelReplay, id, None);
     record(&mut transaction, &action).await?;
     transaction.commit().await?;
     say!("cancelled replay {id}");

@@ -13,10 +13,9 @@ use crate::stream::Message;
 use crate::transaction::{settle, within_limit};
 use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Instant;
 use tiris_domain::lane::LaneKey;
-use tiris_domain::states::DeadLetterClass;
 use tiris_runtime::{explain, telemetry, trace};
 use tiris_store::dead_letters;
 use tiris_store::error::{Error, Result};
@@ -84,12 +83,7 @@ impl Lane {
         };
 
         let committed = commit(&self.context, &self.position, &batch, &mut self.pace).await?;
-        let Some(Committed {
-            counts,
-            users,
-            waiting,
-        }) = committed
-        else {
+        let Some(Committed { counts, users }) = committed else {
             return Ok(Step::Narrowed);
         };
         let last = self.pending.drain(..taken).next_back();
@@ -98,7 +92,6 @@ impl Lane {
             self.measure_lag(Some(last.message.broker_time));
         }
         self.note_passed(&passed);
-        self.note_waiting(waiting);
         self.backoff = BACKOFF_MIN;
         self.mixed_subjects
             .note(&self.context, self.position.key, users.into_iter())
@@ -110,22 +103,12 @@ impl Lane {
     pub(super) async fn commit_detour(&mut self, batch: &Batch<'_>) -> Result<Step, Interrupt> {
         let pace = &mut self.detour_pace;
         let committed = commit(&self.context, &self.position, batch, pace).await?;
-        let Some(Committed {
-            counts, waiting, ..
-        }) = committed
-        else {
+        let Some(Committed { counts, .. }) = committed else {
             return Ok(Step::Narrowed);
         };
 
-        self.note_waiting(waiting);
         self.backoff = BACKOFF_MIN;
         Ok(Step::Committed(counts))
-    }
-
-    fn note_waiting(&mut self, waiting: BTreeMap<Uuid, u64>) {
-        for (user, weight) in waiting {
-            self.detours.note_waiting(user, weight);
-        }
     }
 
     fn note_passed(&mut self, passed: &[Passed]) {
@@ -145,21 +128,6 @@ impl Lane {
 struct Committed {
     counts: Counts,
     users: BTreeSet<Uuid>,
-    /// The weight of the messages that became dead letters and wait, by user.
-    waiting: BTreeMap<Uuid, u64>,
-}
-
-/// Returns the weight of the messages that became dead letters and wait, by user.
-fn waiting_of(items: &[&Item], dispositions: &[Disposition]) -> BTreeMap<Uuid, u64> {
-    let mut waiting = BTreeMap::new();
-    for (item, disposition) in items.iter().zip(dispositions) {
-        let class = disposition.cause().map(Cause::class);
-        let waits = class == Some(DeadLetterClass::Unresolved);
-        if let Some(user) = item.publisher.filter(|_| waits) {
-            *waiting.entry(user).or_default() += item.weight();
-        }
-    }
-    waiting
 }
 
 /// Commits a batch in a span of the trace it belongs to, and reports it. Returns None when nothing was committed, because a
@@ -195,7 +163,6 @@ async fn commit(
         Ok(Some(Committed {
             counts: report.write(),
             users: users.into_keys().collect(),
-            waiting: waiting_of(&batch.items, &dispositions),
         }))
     };
     trace.scope(work.instrument(span)).await

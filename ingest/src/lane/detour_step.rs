@@ -16,7 +16,6 @@ const DIRECT_GETS_MAX: u64 = 128;
 impl Lane {
     /// Continues the next detour, if any may continue now.
     pub(super) async fn continue_detour(&mut self) -> Result<Option<Step>, Interrupt> {
-        self.check_status().await?;
         let Some(detour) = self.detours.next() else {
             return Ok(None);
         };
@@ -27,25 +26,21 @@ impl Lane {
         step.map(Some)
     }
 
-    async fn check_status(&mut self) -> Result<()> {
-        let key = self.position.key;
-        let cursor = self.cursor();
-        for user_id in self.detours.check_status(&self.context, cursor).await? {
-            tracing::warn!(lane = %key, %user_id, "a disabled user goes on publishing: the stream keeps their events until the user is enabled");
-        }
-        Ok(())
-    }
-
     async fn step_of(&mut self, detour: &Detour) -> Result<Step, Interrupt> {
         let items = self.read_detour(detour).await?;
         let read = items.len();
         let items = &items[..fitting(&items, self.detour_pace, |_| false)];
-        let count = items.iter().map(|_| 1).sum();
         if items.len() < read {
             // The others are read again.
-            self.detour_gets.used(count);
+            self.detour_gets.used(items.iter().map(|_| 1).sum());
         }
         let last = items.last().map(|item| item.message.stream_seq);
+        // The lane has not passed over messages on the user's subjects of an unknown type.
+        let passed = items
+            .iter()
+            .filter(|item| item.publisher == Some(detour.user_id));
+        let passed: Vec<&Item> = passed.collect();
+        let count = passed.iter().map(|_| 1).sum();
         let advance = Advance {
             user: detour.user_id,
             from: detour.cursor,
@@ -53,7 +48,7 @@ impl Lane {
             count,
         };
         let batch = Batch {
-            items: items.iter().collect(),
+            items: passed,
             moves: Moves::Detour(advance),
         };
 

@@ -1,6 +1,5 @@
-//! Users whose messages the lane passes over, because they exceed their quota, or are disabled and publish nevertheless. The lane
-//! processes them for a part of its time; their order and everything else stays the same. Those of disabled users rest in the
-//! stream until the user is enabled.
+//! Users whose messages the lane passes over, because they exceed their quota. The lane processes them for a part of its time;
+//! their order and everything else stays the same.
 //!
 //! Owns which messages are passed over, and whose turn it is. The database holds the truth: what is here is read again when
 //! the lane follows a stored position.
@@ -10,21 +9,15 @@ use super::share::Share;
 use crate::context::Context;
 use crate::plan::Item;
 use chrono::Utc;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 use tiris_domain::lane::LaneKey;
 use tiris_store::error::Result;
 use tiris_store::lanes::detours::{self, Advance, Detour, Passed};
-use tiris_store::users;
 use uuid::Uuid;
 
 /// Detours take at most one in this many parts of the lane's time while other messages wait.
 const PARTS: u32 = 4;
-/// The weight of a user's messages that become dead letters and wait, since this worker owns the lane, after which the
-/// stream keeps the later ones of a disabled user: some 700 usual events.
-const WAITING_MAX: u64 = 1024 * 1024;
-/// How often the lane looks whether the users of its detours are disabled.
-const STATUS_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The detours of a lane.
 #[derive(Debug)]
@@ -35,10 +28,6 @@ pub(super) struct Detours {
     share: Share,
     /// The user who had the last turn.
     last: Option<Uuid>,
-    /// The weight of messages that became dead letters and wait, by user.
-    waiting: HashMap<Uuid, u64>,
-    /// When it was checked which of the users are disabled.
-    checked: Option<Instant>,
 }
 
 /// A detour.
@@ -47,29 +36,6 @@ struct Known {
     detour: Detour,
     /// Whether it is in the database: it is not before a batch that passes over its first message is committed.
     is_stored: bool,
-    /// Whether it rests, because the user is disabled.
-    rests: bool,
-}
-
-impl Known {
-    /// Returns a new detour behind `cursor`.
-    fn begun(user_id: Uuid, cursor: u64, rests: bool) -> Self {
-        let detour = Detour {
-            user_id,
-            cursor,
-            behind: 0,
-            since: Utc::now(),
-        };
-        Self {
-            detour,
-            is_stored: false,
-            rests,
-        }
-    }
-
-    const fn can_continue(&self) -> bool {
-        self.is_stored && !self.rests
-    }
 }
 
 impl Detours {
@@ -79,8 +45,6 @@ impl Detours {
             quotas,
             share: Share::one_in(PARTS),
             last: None,
-            waiting: HashMap::new(),
-            checked: None,
         }
     }
 
@@ -96,15 +60,10 @@ impl Detours {
 
     fn adopt(&mut self, stored: Vec<Detour>) {
         let known = stored.into_iter().map(|detour| {
-            let known = Known {
-                detour,
-                is_stored: true,
-                rests: false,
-            };
-            (detour.user_id, known)
+            let is_stored = true;
+            (detour.user_id, Known { detour, is_stored })
         });
         self.known = Some(known.collect());
-        self.checked = None;
     }
 
     /// Forgets the detours, because the stored ones may differ.
@@ -112,63 +71,10 @@ impl Detours {
         self.known = None;
     }
 
-    /// Returns whether messages that were passed over are left to process.
+    /// Returns whether messages that were passed over are left.
     pub(super) fn are_under_way(&self) -> bool {
         let mut known = self.known.iter().flat_map(BTreeMap::values);
-        known.any(Known::can_continue)
-    }
-
-    /// Records the weight of a user's messages that became dead letters and wait, which may be because the user is disabled.
-    pub(super) fn note_waiting(&mut self, user: Uuid, weight: u64) {
-        let waiting = self.waiting.entry(user).or_default();
-        *waiting = waiting.saturating_add(weight);
-        if *waiting > WAITING_MAX {
-            self.checked = None;
-        }
-    }
-
-    /// Reads which users are disabled, when it is time. Their detours rest, and those with too many dead letters get one behind
-    /// `cursor`, up to which the lane has processed its messages; returns these.
-    pub(super) async fn check_status(
-        &mut self,
-        context: &Context,
-        cursor: u64,
-    ) -> Result<Vec<Uuid>> {
-        let is_recent = |checked: Instant| checked.elapsed() < STATUS_INTERVAL;
-        if self.checked.is_some_and(is_recent) {
-            return Ok(Vec::new());
-        }
-
-        let many = self
-            .waiting
-            .iter()
-            .filter(|(_, weight)| **weight > WAITING_MAX);
-        let many = many.map(|(user, _)| *user);
-        let users: BTreeSet<Uuid> = self.users().into_iter().chain(many).collect();
-        let disabled = users::disabled_of(&context.pool, &users).await?;
-        self.checked = Some(Instant::now());
-        Ok(self.rest(&disabled, cursor))
-    }
-
-    /// Lets the detours of the users `disabled` rest, begins those that are missing, and lets the others continue.
-    fn rest(&mut self, disabled: &BTreeSet<Uuid>, cursor: u64) -> Vec<Uuid> {
-        self.waiting
-            .retain(|user, weight| *weight <= WAITING_MAX || disabled.contains(user));
-        let known = self.known.get_or_insert_default();
-        // Without messages that were passed over, nothing of it has to continue.
-        known.retain(|user, known| known.is_stored || !known.rests || disabled.contains(user));
-        for (user, known) in known.iter_mut() {
-            known.rests = disabled.contains(user);
-        }
-
-        let missing = disabled.iter().filter(|user| !known.contains_key(user));
-        let missing: Vec<Uuid> = missing.copied().collect();
-        known.extend(
-            missing
-                .iter()
-                .map(|user| (*user, Known::begun(*user, cursor, true))),
-        );
-        missing
+        known.any(|known| known.is_stored)
     }
 
     /// Begins the detours of users who exceed their quota with the messages that the lane has read.
@@ -185,7 +91,14 @@ impl Detours {
                 continue;
             }
 
-            known.insert(user, Known::begun(user, message.stream_seq - 1, false));
+            let detour = Detour {
+                user_id: user,
+                cursor: message.stream_seq - 1,
+                behind: 0,
+                since: Utc::now(),
+            };
+            let is_stored = false;
+            known.insert(user, Known { detour, is_stored });
         }
     }
 
@@ -260,9 +173,9 @@ impl Detours {
         if !self.share.is_free() {
             return None;
         }
-        let ready = self.known.as_ref()?.values();
-        let ready = ready.filter(|known| known.can_continue());
-        let mut users = ready.map(|known| known.detour);
+        let stored = self.known.as_ref()?.values();
+        let stored = stored.filter(|known| known.is_stored);
+        let mut users = stored.map(|known| known.detour);
         let first = users.clone().next()?;
         // The users take turns.
         let next = users.find(|detour| Some(detour.user_id) > self.last);

@@ -43,13 +43,16 @@ impl Quotas {
             self.users
                 .retain(|_, used| used.events.max(used.bytes) > time);
         }
+        let events_max = time.saturating_add(EVENTS_BURST_NANOS);
+        let bytes_max = time.saturating_add(BYTES_BURST_NANOS);
         let used = self.users.entry(user).or_default();
+        // Later only when the broker's clock was set back.
+        used.events = used.events.min(events_max);
+        used.bytes = used.bytes.min(bytes_max);
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let events_until = after(used.events, time, 1, self.quota.events_per_minute);
         let bytes_until = after(used.bytes, time, bytes, self.quota.bytes_per_minute);
 
-        let events_max = time.saturating_add(EVENTS_BURST_NANOS);
-        let bytes_max = time.saturating_add(BYTES_BURST_NANOS);
         if events_until > events_max || bytes_until > bytes_max {
             return false;
         }
@@ -102,6 +105,17 @@ mod tests {
         assert!(quotas.take(ANN, 0, 200));
         assert!(!quotas.take(ANN, 0, 1));
         assert!(quotas.take(ANN, SECOND, 100));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_costs_the_burst_at_most() {
+        let mut quotas = Quotas::new(QUOTA);
+        let day = 24 * 60 * 60 * SECOND;
+
+        assert!(quotas.take(ANN, day, 0));
+
+        assert!(!quotas.take(ANN, 0, 0));
+        assert!(quotas.take(ANN, SECOND, 0));
     }
 
     #[test]

@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 /// Trace ids in one log line, at most 8 KiB: collectors cut lines at 16 KiB. A batch with more traces has more lines.
 const TRACES_PER_LINE: usize = 64;
+/// Users in a line about dead letters.
+const PUBLISHERS_LOGGED: usize = 16;
 
 /// The outcome of a committed batch, in events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,7 +62,32 @@ impl Report<'_> {
             self.log_each();
         }
         self.log_batch(counts);
+        if counts.dead > 0 {
+            self.log_dead_letters(counts.dead);
+        }
         counts
+    }
+
+    /// Logs the reasons and publishers of the batch's dead letters in one line.
+    fn log_dead_letters(&self, dead: u64) {
+        let mut codes: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut publishers: BTreeSet<Uuid> = BTreeSet::new();
+        for (item, disposition) in self.items.iter().zip(self.dispositions) {
+            if let Some(cause) = disposition.cause() {
+                *codes.entry(cause.code()).or_default() += 1;
+                publishers.extend(item.publisher);
+            }
+        }
+
+        let codes: Vec<String> = codes
+            .iter()
+            .map(|(code, count)| format!("{code}={count}"))
+            .collect();
+        let single = publishers.first().filter(|_| publishers.len() == 1);
+        let user_id = single.map(tracing::field::display);
+        let logged = publishers.iter().take(PUBLISHERS_LOGGED);
+        let logged: Vec<String> = logged.map(ToString::to_string).collect();
+        tracing::warn!(lane = %self.key, dead, codes = codes.join(" "), user_id, publishers = logged.join(" "), "dead letters stored");
     }
 
     fn log_batch(&self, counts: Counts) {

@@ -53,8 +53,8 @@ pub(super) async fn accept(
     Ok(())
 }
 
-/// Logs and counts a mismatch.
-pub(super) fn report(position: &LanePosition, mismatch: Mismatch) {
+/// Logs and counts a mismatch, with which the lane halts unless it is accepted.
+pub(super) fn report(position: &LanePosition, mismatch: Mismatch, is_accepted: bool) {
     let stream = position.key.stream.name();
     let kind = mismatch.kind();
     metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)
@@ -64,7 +64,12 @@ pub(super) fn report(position: &LanePosition, mismatch: Mismatch) {
         metrics::counter!("ingest_gap_messages_total", "stream" => stream, "lane" => lane)
             .increment(to - from + 1);
     }
-    tracing::error!(lane = %position.key, cursor = position.state.cursor, kind, advice = mismatch.advice(), "{mismatch}");
+    let cursor = position.state.cursor;
+    if is_accepted {
+        tracing::error!(lane = %position.key, cursor, kind, "cursor and stream do not match: {mismatch}");
+    } else {
+        tracing::error!(lane = %position.key, cursor, kind, advice = mismatch.advice(), "lane halts: {mismatch}");
+    }
 }
 
 /// Returns where a lane continues after `mismatch`: at the start of the stream, because earlier messages are gone.

@@ -18,6 +18,10 @@ pub(crate) fn begin(lanes: u16) {
             .set(f64::from(u32::from(lanes) + 1));
         metrics::counter!("ingest_batch_failures_total", "stream" => stream).increment(0);
         metrics::counter!("ingest_lanes_lost_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_detours_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_detour_messages_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_left_out_total", "stream" => stream).increment(0);
+        metrics::counter!("ingest_unreadable_messages_total", "stream" => stream).increment(0);
 
         for kind in Mismatch::KINDS {
             metrics::counter!("ingest_cursor_mismatches_total", "stream" => stream, "kind" => kind)

@@ -64,6 +64,7 @@ pub async fn all(pool: &PgPool, released: impl Fn(UserId)) -> Result<usize> {
 /// Releases expired holds of a trading, [`HOLDS_AT_ONCE`] in a transaction. Returns how many.
 async fn turn(pool: &PgPool, trading: TradingId, released: impl Fn(UserId)) -> Result<usize> {
     let mut total = 0;
+    let mut owner = None;
 
     for _ in 0..TURN_MAX {
         let mut transaction = pool.begin().await?;
@@ -75,10 +76,11 @@ async fn turn(pool: &PgPool, trading: TradingId, released: impl Fn(UserId)) -> R
             break;
         };
         released(user);
+        owner = Some(user);
         total += holds;
     }
-    if total > 0 {
-        tracing::info!(trading_id = %trading, holds = total, "released expired holds");
+    if let Some(owner) = owner {
+        tracing::info!(user_id = %owner, trading_id = %trading, holds = total, "released expired holds");
     }
     Ok(total)
 }

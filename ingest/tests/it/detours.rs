@@ -67,21 +67,38 @@ fn flood(world: &World) -> Vec<Value> {
     pairs.collect()
 }
 
+/// Publishes a flood between two events of a neighbour.
+async fn publish(world: &World, neighbour: &Neighbour, flood: &[Value]) -> Result<()> {
+    world.send_burst(&[neighbour.credit(world)]).await?;
+    world.send_burst(flood).await?;
+    world.send_burst(&[neighbour.credit(world)]).await
+}
+
 /// Publishes a flood of the world's user between two events of a neighbour, and steps until the neighbour is served.
 async fn overtaken(world: &World, lane: &mut Lane, neighbour: &Neighbour) -> Result<()> {
-    world.send_burst(&[neighbour.credit(world)]).await?;
-    world.send_burst(&flood(world)).await?;
-    world.send_burst(&[neighbour.credit(world)]).await?;
-
+    publish(world, neighbour, &flood(world)).await?;
     while !neighbour.is_served(world, "2").await? {
         advances(lane).await?;
     }
     Ok(())
 }
 
+/// Publishes the same, and steps until the detour begins.
+async fn detoured(world: &World, lane: &mut Lane, neighbour: &Neighbour) -> Result<()> {
+    publish(world, neighbour, &flood(world)).await?;
+    while world.count("lane_detours").await? == 0 {
+        advances(lane).await?;
+    }
+    Ok(())
+}
+
 async fn all_are_processed(world: &World) -> Result<()> {
-    world.expect_rows("lane_detours", 0).await?;
     world.expect_rows("dead_letters", 0).await?;
+    all_are_booked(world).await
+}
+
+async fn all_are_booked(world: &World) -> Result<()> {
+    world.expect_rows("lane_detours", 0).await?;
     assert_eq!(world.btc().await?, "1");
     let booked = i64::try_from(PAIRS)? * 2 + 3;
     world.expect_rows("transactions", booked).await?;
@@ -112,13 +129,33 @@ async fn another_owner_continues_a_detour() -> Result<()> {
     let neighbour = Neighbour::new(&world).await?;
     let id = world.own_lane().await?;
     let mut lane = seize(limited(&world), id).await?;
-    overtaken(&world, &mut lane, &neighbour).await?;
+    detoured(&world, &mut lane, &neighbour).await?;
 
     let mut next = seize(limited(&world), id).await?;
-    world.expect_rows("lane_detours", 1).await?;
     drain(&mut next).await?;
 
     all_are_processed(&world).await
+}
+
+/// The lane processes messages of an unknown type itself, because their subject names no publisher.
+#[tokio::test]
+async fn messages_of_an_unknown_type_end_no_detour_early() -> Result<()> {
+    const UNKNOWN: usize = 20;
+    let world = World::new().await?;
+    let neighbour = Neighbour::new(&world).await?;
+    let mut lane = world.lane_with(limited(&world)).await?;
+    let mut flood = flood(&world);
+    let unknown = json!({"event_type": "trading.orders.foo", "user_id": world.user});
+    flood.splice(PAIRS..PAIRS, std::iter::repeat_n(unknown, UNKNOWN));
+
+    publish(&world, &neighbour, &flood).await?;
+    drain(&mut lane).await?;
+
+    let letters = i64::try_from(UNKNOWN)?;
+    world
+        .expect_dead_letters("UNKNOWN_SUBJECT", letters)
+        .await?;
+    all_are_booked(&world).await
 }
 
 #[tokio::test]
@@ -140,44 +177,16 @@ async fn without_a_quota_no_user_is_passed_over() -> Result<()> {
 }
 
 #[tokio::test]
-async fn the_stream_keeps_the_flood_of_a_disabled_user() -> Result<()> {
+async fn no_user_is_passed_over_while_detours_may_not_begin() -> Result<()> {
     let world = World::new().await?;
-    let id = world.own_lane().await?;
-    let unlimited = || Context {
-        quota: Quota::default(),
-        ..world.context()
-    };
-    let mut lane = seize(unlimited(), id).await?;
-    drain(&mut lane).await?;
+    let neighbour = Neighbour::new(&world).await?;
+    let context = limited(&world);
+    context.detours.set(false);
+    let mut lane = world.lane_with(context).await?;
 
-    world
-        .execute("UPDATE users SET status = 'disabled'")
-        .await?;
-    let long = |_| {
-        let mut event = world.btc_credit("1");
-        event["note"] = "x".repeat(50_000).into();
-        event
-    };
-    let events: Vec<Value> = (0..100).map(long).collect();
-    world.send_burst(&events).await?;
-    drain(&mut lane).await?;
-    drain(&mut seize(unlimited(), id).await?).await?;
+    overtaken(&world, &mut lane, &neighbour).await?;
 
-    let letters = "SELECT sum(octet_length(payload))::bigint FROM dead_letters";
-    let stored = world.number(letters).await?;
-    ensure!(stored < 3_000_000, "{stored} bytes of dead letters");
-    world.expect_rows("lane_detours", 1).await?;
-
-    world.execute("UPDATE users SET status = 'active'").await?;
-    let mut lane = seize(unlimited(), id).await?;
-    while world.count("transactions").await? < 101 {
-        advances(&mut lane).await?;
-    }
-    drain(&mut lane).await?;
-    world.expect_rows("lane_detours", 0).await?;
-    let open = "dead_letters WHERE status = 'open'";
-    world.expect_rows(open, 0).await?;
-    world.verify().await
+    all_are_processed(&world).await
 }
 
 #[tokio::test]
@@ -186,8 +195,7 @@ async fn a_lane_that_reads_its_stream_again_has_no_detours() -> Result<()> {
     let neighbour = Neighbour::new(&world).await?;
     let id = world.own_lane().await?;
     let mut lane = seize(limited(&world), id).await?;
-    overtaken(&world, &mut lane, &neighbour).await?;
-    world.expect_rows("lane_detours", 1).await?;
+    detoured(&world, &mut lane, &neighbour).await?;
 
     let start = tiris_store::lanes::Restart {
         kind: "tail_lost",

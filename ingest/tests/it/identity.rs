@@ -57,6 +57,11 @@ async fn row_says(world: &World, reason: &str) -> Result<()> {
 async fn is_halted(world: &World, worker: &Worker, halt: Halt, postings: i64) -> Result<()> {
     let Halt { kind, reason } = halt;
     worker.fails(&["lanes"], reason).await?;
+    let log = std::fs::read_to_string(worker.process.log_path())?;
+    let logged = log
+        .lines()
+        .any(|line| line.contains("lane halts: ") && line.contains(reason));
+    ensure!(logged, "{reason} is missing in {log}");
 
     let mismatches =
         format!("ingest_cursor_mismatches_total{{stream=\"TRADING\",kind=\"{kind}\"}}");

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tiris_domain::lane::EventStream;
 use tiris_ingest::settings::Retention;
 use tiris_ingest::upkeep::maintenance;
-use tiris_store::retention;
+use tiris_store::retention::{self, HISTORY_DAYS_MIN, History};
 use tiris_testing::{grow_history, partitions};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -67,6 +67,28 @@ async fn drops_partitions_older_than_the_retention_of_logs() -> Result<()> {
     let again = count_partitions(&world, "trading_logs").await?;
     assert_eq!(again, left);
     world.verify().await
+}
+
+/// The settings and the function of the database have one limit.
+#[tokio::test]
+async fn the_database_keeps_history_for_as_long_as_the_settings_demand() -> Result<()> {
+    let world = with_old_logs().await?;
+    let least = HISTORY_DAYS_MIN * DAY;
+
+    for history in [
+        History::Transactions,
+        History::TradingLogs,
+        History::AuditLogs,
+    ] {
+        let drop = async |age| {
+            let mut transaction = world.service.begin().await?;
+            retention::drop_partitions(&mut transaction, history, age).await
+        };
+        drop(least).await?;
+        let refused = drop(least - Duration::from_secs(1)).await;
+        ensure!(refused.is_err(), "{history:?}");
+    }
+    Ok(())
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! A trace id leads from a bot's publish to the portal: in logs, statements, live streams and spans.
 
 use crate::live_system::{System, Trace};
+use crate::world::World;
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -145,6 +146,7 @@ fn log_of_the_api(system: &System) -> Result<()> {
     let begin = format!("BEGIN /*trace_id='{REQUEST_ID}',user_id='{user}'*/");
     has_statement(&of_request, &begin)?;
     has_one_message(&of_request, "answered")?;
+    has_one_message(&of_request, "trading created")?;
 
     let of_bot = lines(api, BOT.id)?;
     let looked = of_bot
@@ -212,5 +214,58 @@ fn spans_of_the_portal(spans: &[Span]) -> Result<()> {
         span.name == "live" && span.trace == PORTAL.id
     })?;
     ensure!(live.parent == request.id, "{live:?}");
+    Ok(())
+}
+
+/// Returns the values of a field of the metadata in the lines with this message, which must name the world's user.
+fn of_user<'a>(
+    lines: &'a [Value],
+    message: &str,
+    field: &str,
+    world: &World,
+) -> Result<Vec<&'a Value>> {
+    let with_message = lines.iter().filter(|line| line["message"] == message);
+    let mut values = Vec::new();
+    for line in with_message {
+        ensure!(line["user_id"] == world.user.to_string(), "{line:#?}");
+        values.push(&line["metadata"][field]);
+    }
+    Ok(values)
+}
+
+#[tokio::test]
+async fn the_log_names_users_with_dead_letters_and_users_who_exceed_their_quota() -> Result<()> {
+    const CREDITS: u32 = 90;
+    let world = World::new().await?;
+    let refused = [world.btc_debit("9"), world.btc_debit("8")];
+    world.send_burst(&refused).await?;
+    world.send_bytes("no JSON").await?;
+    world.send_credits(CREDITS).await?;
+
+    // Twenty at once.
+    let mut worker = world.worker_with(&[("TIRIS_USER_EVENTS_PER_MINUTE", "200")])?;
+    world.btc_reaches(&CREDITS.to_string()).await?;
+    world.rows_reach("lane_detours", 0).await?;
+    worker.stops().await?;
+    let lines = lines(&worker.process, "")?;
+
+    let codes = of_user(&lines, "dead letters stored", "codes", &world)?;
+    let codes: Vec<&str> = codes.into_iter().filter_map(Value::as_str).collect();
+    let codes = codes.join(" ");
+    ensure!(codes.contains("INSUFFICIENT_BALANCE="), "{codes}");
+    ensure!(codes.contains("NOT_JSON=1"), "{codes}");
+    for message in [
+        "a user exceeds the quota of messages or bytes: their events are processed beside those of others",
+        "the events of a user are no longer behind those of others",
+    ] {
+        let found = of_user(&lines, message, "lane", &world)?;
+        ensure!(!found.is_empty(), "{message} is missing in {lines:#?}");
+    }
+    // Batches have lines, events have none.
+    let about_user = lines
+        .iter()
+        .filter(|line| line["user_id"] == world.user.to_string());
+    let count = about_user.count();
+    ensure!(count < 45, "{count} lines: {lines:#?}");
     Ok(())
 }

@@ -178,7 +178,7 @@ const WRONG: [(&str, &str); 28] = [
     ("TIRIS_STREAM_MESSAGE_BYTES", "131072"),
     ("TIRIS_DEAD_LETTER_STREAM_BYTES", "1"),
     ("TIRIS_LOG_DAYS", "soon"),
-    ("TIRIS_AUDIT_DAYS", "-1"),
+    ("TIRIS_AUDIT_DAYS", "364"),
     ("TIRIS_TRANSACTION_DAYS", "40000"),
     ("TIRIS_DEAD_LETTER_DAYS", "x"),
     ("TIRIS_EVENT_ID_DAYS", "x"),

@@ -188,6 +188,32 @@ async fn a_bot_reads_no_wake_ups() -> Result<()> {
 }
 
 #[tokio::test]
+async fn bots_leave_connections_to_other_accounts() -> Result<()> {
+    let secrets = Secrets::make([Uuid::now_v7(), Uuid::now_v7()])?;
+    let configuration = secrets.configuration();
+    let narrow = configuration.replace("max_connections: 4096", "max_connections: 2");
+    assert_ne!(narrow, configuration);
+    let world = World::with_nats(NatsSettings {
+        more: narrow,
+        ..NatsSettings::default()
+    })
+    .await?;
+
+    let _first = secrets.bot(0)?.connect(&world).await?;
+    let _second = secrets.bot(0)?.connect(&world).await?;
+
+    let refused = secrets.bot(0)?.connect(&world).await;
+    assert!(refused.is_err(), "{refused:?}");
+    let ingest = Login {
+        user: "ingest",
+        password: secrets.password("TIRIS_NATS_INGEST_PASSWORD")?,
+        inbox: "_INBOX",
+    };
+    ingest.connect(&world).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_reply_subject_stores_the_message_and_does_nothing_else() -> Result<()> {
     let mut system = System::start().await?;
     let created = system.world.stream_info("TRADING").await?.created;
@@ -318,4 +344,27 @@ fn kubernetes_lets_bots_publish_what_compose_does() -> Result<()> {
     assert_eq!(services, 2 * Kind::ALL.len());
     assert_eq!(example.matches(".USER_ID\"").count(), Kind::ALL.len());
     Ok(())
+}
+
+/// Returns the subjects of each list `allow: [...]` of ours and of a bot, in order.
+fn allowed(users: &str) -> Vec<Vec<String>> {
+    let lists = users.split("allow: [").skip(1);
+    let lists = lists.filter_map(|rest| rest.split(']').next());
+    let subjects = lists.map(|list| {
+        let subjects = list.split('"').skip(1).step_by(2);
+        subjects
+            .map(|subject| subject.replace("USER_ID", "$id"))
+            .collect()
+    });
+    subjects.collect()
+}
+
+#[test]
+fn compose_and_kubernetes_give_the_same_rights() {
+    let compose = allowed(include_str!("../../../docker/make-secrets"));
+    let kubernetes = allowed(include_str!("../../../k8s/examples/secrets.yaml"));
+
+    // Publishing and subscribing of the API, of ingest and of a bot.
+    assert_eq!(compose.len(), 6, "{compose:?}");
+    assert_eq!(kubernetes, compose);
 }

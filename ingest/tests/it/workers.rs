@@ -70,6 +70,35 @@ async fn workers_share_the_lanes_and_give_them_back_when_they_end() -> Result<()
         .await
 }
 
+/// A worker of a version without detours, which lives on.
+const EARLIER_WORKER: &str = "INSERT INTO ingest_workers (id, owner_token, alive_until, version, host) \
+    VALUES (gen_random_uuid(), gen_random_uuid(), 'infinity', '0', 'earlier')";
+/// A detour in the lane that is given back first.
+const DETOUR: &str = "INSERT INTO lane_detours (stream, lane, user_id, stream_created_at, cursor, behind) \
+    SELECT stream, lane, gen_random_uuid(), stream_created_at, cursor, 1 FROM ingest_lanes \
+    ORDER BY stream DESC, lane DESC LIMIT 1";
+
+#[tokio::test]
+async fn a_lane_with_detours_is_not_given_to_an_earlier_worker() -> Result<()> {
+    let world = World::new().await?;
+    let mut worker = world.ready_worker().await?;
+    shared_by(&world, 1).await?;
+
+    world.execute(DETOUR).await?;
+    world.execute(EARLIER_WORKER).await?;
+
+    let free = ALL_LANES / 2;
+    eventually("lanes for the earlier worker", WAIT, async || {
+        let owners = owners(&world).await?;
+        ensure!(owners.get(&None) == Some(&free), "{owners:?}");
+        Ok(())
+    })
+    .await?;
+    let kept = "ingest_lanes JOIN lane_detours USING (stream, lane) WHERE owner IS NOT NULL";
+    world.expect_rows(kept, 1).await?;
+    worker.stops().await
+}
+
 #[tokio::test]
 async fn the_lanes_of_a_killed_worker_go_to_the_others_when_its_lease_ends() -> Result<()> {
     let world = World::new().await?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use tiris_domain::event::BareSubjects;
 use tiris_domain::lane::EventStream;
 use tiris_ingest::connection::Connection;
-use tiris_ingest::context::Context;
+use tiris_ingest::context::{Context, DetourSwitch};
 use tiris_ingest::settings::{Policy, RunArgs, Settings, StreamSettings};
 use tiris_ingest::status::Board;
 use tiris_ingest::stream;
@@ -134,6 +134,7 @@ impl World {
             bare_subjects: BareSubjects::Accept,
             batch_events: self.settings.batch_events,
             quota: self.settings.quota,
+            detours: DetourSwitch::default(),
             lease: self.settings.lease,
             idle_move: WAIT,
             policy: Policy::default(),

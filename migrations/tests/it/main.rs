@@ -7,6 +7,7 @@ mod cli;
 mod dead_letters;
 mod entities;
 mod history;
+mod info;
 mod migrate;
 mod orders;
 mod partitions;

@@ -49,22 +49,59 @@ async fn users_with_equal_names_both_stay_and_nobody_joins_them() {
         let username = if column == "username" { taken } else { "'new'" };
         let email = if column == "email" { taken } else { "NULL" };
         let insert = format!(
-            "INSERT INTO users (id, username, email) VALUES (gen_random_uuid(), {username}, {email})"
+            "INSERT INTO users (id, username, email, username_shared, email_shared) VALUES (gen_random_uuid(), {username}, {email}, false, false)"
         );
         let refused = sqlx::query(sqlx::AssertSqlSafe(insert))
             .execute(database.pool())
             .await
             .expect_err(column);
-        let constraint = refused.as_database_error().and_then(|error| {
-            let name = error.constraint()?;
-            Some(name.to_owned())
-        });
-        assert_eq!(
-            constraint,
-            Some(format!("users_{column}_folded_unique")),
-            "{refused}"
-        );
+        let index = format!("users_{column}_folded_unique");
+        assert_eq!(constraint_of(&refused), Some(index), "{refused}");
     }
+}
+
+/// Returns the index that a statement violated.
+fn constraint_of(error: &sqlx::Error) -> Option<String> {
+    let name = error.as_database_error()?.constraint()?;
+    Some(name.to_owned())
+}
+
+#[tokio::test]
+async fn programs_of_before_get_the_answers_they_know() {
+    let database = migrated().await;
+    let statement = |text: &str| {
+        let query = sqlx::query(sqlx::AssertSqlSafe(text.to_owned()));
+        query.execute(database.pool())
+    };
+
+    let sign_up = |username: &str, email: &str| {
+        format!(
+            "INSERT INTO users (id, username, email) VALUES (gen_random_uuid(), '{username}', '{email}') \
+             ON CONFLICT (username) WHERE status <> 'deleted' DO NOTHING"
+        )
+    };
+    let equal = statement(&sign_up("Demo_Trader", "x@example.com")).await;
+    assert_eq!(equal.expect("skipped").rows_affected(), 0);
+    let taken = statement(&sign_up("DEMO_TRADER", "x@example.com")).await;
+    assert_eq!(taken.expect("skipped").rows_affected(), 0);
+    let free = statement(&sign_up("DEMO_TRADER-2", "x@example.com")).await;
+    assert_eq!(free.expect("inserted").rows_affected(), 1);
+    let flagged =
+        "users WHERE username = 'DEMO_TRADER-2' AND NOT username_shared AND NOT email_shared";
+    assert_eq!(count(&database, flagged).await, 1);
+
+    let email = sign_up("new", "\u{ff2a}OS\u{c9}@EXAMPLE.com");
+    let refused = statement(&email).await.expect_err("taken");
+    assert_eq!(
+        constraint_of(&refused).as_deref(),
+        Some("users_email_unique")
+    );
+    let rename = "UPDATE users SET username = 'DEMO_trader' WHERE username = 'DEMO_TRADER-2'";
+    let refused = statement(rename).await.expect_err("taken");
+    assert_eq!(
+        constraint_of(&refused).as_deref(),
+        Some("users_username_unique")
+    );
 }
 
 #[tokio::test]

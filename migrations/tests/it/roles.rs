@@ -4,7 +4,8 @@ mod document;
 mod grants;
 mod installations;
 
-use crate::book::{fill, id, run, text};
+use crate::book::{count, fill, id, run, text};
+use sqlx::error::DatabaseError;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tiris_migrations::roles::rights::Role;
 use tiris_testing::TestDatabase;
@@ -173,6 +174,16 @@ impl Session {
 
     /// Runs a statement in which `id(n)` stands for the UUID of row `n`, without effect. Returns the code of its error.
     async fn try_out(&mut self, sql: &str) -> Option<String> {
+        let error = self.attempt(sql).await?;
+        let code = error.code().expect("a code");
+        Some(code.into_owned())
+    }
+
+    async fn fail(&mut self, sql: &str) -> Box<dyn DatabaseError> {
+        self.attempt(sql).await.expect(sql)
+    }
+
+    async fn attempt(&mut self, sql: &str) -> Option<Box<dyn DatabaseError>> {
         let mut sql = sql.to_owned();
         for number in [1, 2, 3, 9, 11, 21, 111, 112] {
             sql = sql.replace(&format!("id({number})"), &format!("'{}'", id(number)));
@@ -181,9 +192,8 @@ impl Session {
         let error = transaction.execute(AssertSqlSafe(sql)).await.err();
         transaction.rollback().await.expect("rolled back");
 
-        let error = error?;
-        let code = error.as_database_error().and_then(|error| error.code());
-        Some(code.expect("an error of the database").into_owned())
+        let error = error?.into_database_error();
+        Some(error.expect("an error of the database"))
     }
 }
 
@@ -223,6 +233,9 @@ async fn chunks_belong_to_the_owner() {
             "SELECT drop_chunks('transactions', older_than => now() + interval '1 year')",
             "SELECT compress_chunk(c) FROM show_chunks('transactions') c",
             "SELECT remove_retention_policy('transactions')",
+            "SELECT add_retention_policy('transactions', drop_after => interval '1 day')",
+            "SELECT alter_job(job_id, scheduled => false) FROM timescaledb_information.jobs WHERE hypertable_name = 'transactions'",
+            "SELECT delete_job(job_id) FROM timescaledb_information.jobs WHERE hypertable_name = 'transactions'",
             "CALL add_columnstore_policy('transactions', after => interval '1 day')",
         ] {
             let code = session.try_out(sql).await;
@@ -242,20 +255,21 @@ async fn functions_of_the_owner_check_their_arguments() {
 
     for (sql, code) in [
         (
-            "SELECT upkeep_retention('transactions', interval '1 hour')",
-            INVALID_PARAMETER,
-        ),
-        (
-            "SELECT upkeep_retention('transactions', NULL)",
-            INVALID_PARAMETER,
-        ),
-        (
             "SELECT upkeep_retention('users', interval '9 years')",
+            INVALID_PARAMETER,
+        ),
+        (
+            "SELECT upkeep_retention(NULL, interval '9 years')",
             INVALID_PARAMETER,
         ),
         ("SELECT upkeep_partitions(1000)", INVALID_PARAMETER),
         (
             "SELECT upkeep_compression(interval '1 day')",
+            INVALID_PARAMETER,
+        ),
+        // It compares as eight days, and is 516 days in the future.
+        (
+            "SELECT upkeep_compression(interval '-1200 months 36008 days')",
             INVALID_PARAMETER,
         ),
         (
@@ -279,6 +293,41 @@ async fn functions_of_the_owner_check_their_arguments() {
         ingest.try_out(users).await.as_deref(),
         Some(INVALID_PARAMETER)
     );
+}
+
+#[tokio::test]
+async fn ingest_cannot_drop_the_history_of_the_last_year() {
+    for database in TestDatabase::of_each_kind().await.expect("databases") {
+        let months = "SELECT ensure_partitions(now() - interval '15 months', 3)";
+        run(&database, months).await;
+        fill(&database, "now() - interval '200 days'").await;
+        let mut ingest = Session::of(&database, Role::Ingest).await;
+
+        for history in ["transactions", "trading_logs", "audit_logs"] {
+            let drop = |age: &str| format!("SELECT upkeep_retention('{history}', {age})");
+            for age in [
+                "NULL",
+                "interval '1 day'",
+                "interval '364 days'",
+                "interval '8759 hours'",
+                "interval '-9 years'",
+                // It compares as 366 days, and is 158 days in the future.
+                "interval '-1200 months 36366 days'",
+            ] {
+                let sql = drop(age);
+                let error = ingest.fail(&sql).await;
+                assert_eq!(error.code().as_deref(), Some(INVALID_PARAMETER), "{sql}");
+                let said = error.message();
+                let why = format!("rows of {history} are kept for at least 365 days (given: ");
+                assert!(said.starts_with(&why), "{said}");
+            }
+            for age in ["interval '8760 hours'", "interval '9 years'"] {
+                let sql = drop(age);
+                assert_eq!(ingest.try_out(&sql).await, None, "{sql}");
+            }
+        }
+        assert_eq!(count(&database, "transactions").await, 4);
+    }
 }
 
 #[tokio::test]

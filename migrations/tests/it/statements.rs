@@ -123,9 +123,20 @@ async fn add_columns(database: &TestDatabase) {
     }
 }
 
-/// Runs the prepared statements with NULLs in a rolled back transaction; returns those that the new columns broke.
-async fn broken(connection: &mut PgConnection, prepared: Vec<Prepared>) -> Vec<String> {
-    let mut broken = Vec::new();
+/// A statement that failed.
+#[derive(Debug)]
+struct Failed {
+    place: String,
+    error: String,
+}
+
+/// Runs the prepared statements with NULLs in a rolled back transaction; returns those that fail with one of the codes.
+async fn failing(
+    connection: &mut PgConnection,
+    prepared: &[Prepared],
+    codes: &[&str],
+) -> Vec<Failed> {
+    let mut failed = Vec::new();
     connection.execute("BEGIN").await.expect("a transaction");
 
     for statement in prepared {
@@ -142,14 +153,17 @@ async fn broken(connection: &mut PgConnection, prepared: Vec<Prepared>) -> Vec<S
         if let Err(error) = ran {
             let database = error.as_database_error().expect("an error of the database");
             let code = database.code().unwrap_or_default();
-            if BROKEN.contains(&code.as_ref()) {
-                broken.push(format!("{}: {error}", statement.place));
+            if codes.contains(&code.as_ref()) {
+                failed.push(Failed {
+                    place: statement.place.clone(),
+                    error: error.to_string(),
+                });
             }
         }
     }
 
     connection.execute("ROLLBACK").await.expect("rolled back");
-    broken
+    failed
 }
 
 fn of_the_code() -> Source {
@@ -176,7 +190,11 @@ async fn running_processes_survive_new_columns() {
     assert!(prepared.len() > 150, "{} statements", prepared.len());
     add_columns(&database).await;
 
-    let broken = broken(&mut connection, prepared).await;
+    let broken = failing(&mut connection, &prepared, &BROKEN).await;
+    let broken = broken
+        .iter()
+        .map(|Failed { place, error }| format!("{place}: {error}"));
+    let broken: Vec<String> = broken.collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
@@ -196,11 +214,13 @@ async fn finds_a_statement_whose_columns_follow_the_table() {
         .await
         .expect("they fit");
     add_columns(&database).await;
-    let broken = broken(&mut connection, prepared).await;
+    let broken = failing(&mut connection, &prepared, &BROKEN).await;
 
     assert_eq!(broken.len(), 2, "{broken:?}");
-    assert!(broken[0].contains("SELECT * FROM users"), "{broken:?}");
-    assert!(broken[1].contains("RETURNING *"), "{broken:?}");
+    let places = broken.iter().map(|failed| failed.place.as_str());
+    let places: Vec<&str> = places.collect();
+    assert!(places[0].contains("SELECT * FROM users"), "{broken:?}");
+    assert!(places[1].contains("RETURNING *"), "{broken:?}");
 }
 
 #[tokio::test]

@@ -57,6 +57,14 @@ pub enum Error {
         /// How many the user has.
         count: i64,
     },
+    /// The user already runs the maximum of an operation.
+    #[error("more than {max} {what} of a user at once")]
+    TooManyAtOnce {
+        /// Names the operations.
+        what: &'static str,
+        /// How many a user may run.
+        max: u32,
+    },
     /// The resource has changed since the caller read it.
     #[error("stale version")]
     StaleVersion,

@@ -57,16 +57,18 @@ pub async fn ensure(pool: &PgPool, keys: &[LaneKey], stream_created_at: i64) -> 
     Ok(())
 }
 
-/// Returns the lowest cursor of the lanes of a stream, up to which every message is done. 0 without lanes, and where a cursor
-/// belongs to a stream that was created at another time.
+/// Returns the lowest cursor of the lanes of a stream and their detours, up to which every message is done. 0 without lanes,
+/// and where a cursor belongs to a stream that was created at another time.
 pub async fn lowest_cursor(
     pool: &PgPool,
     stream: EventStream,
     stream_created_at: i64,
 ) -> Result<u64> {
     let cursor: i64 = sqlx::query_scalar(
-        "SELECT COALESCE(min(CASE WHEN stream_created_at = $2 THEN cursor ELSE 0 END), 0) \
-         FROM ingest_lanes WHERE stream = $1",
+        "SELECT COALESCE(min(CASE WHEN stream_created_at = $2 THEN cursor ELSE 0 END), 0) FROM ( \
+             SELECT stream_created_at, cursor FROM ingest_lanes WHERE stream = $1 \
+             UNION ALL \
+             SELECT stream_created_at, cursor FROM lane_detours WHERE stream = $1 AND stream_created_at = $2) AS cursors",
     )
     .bind(stream.name())
     .bind(stream_created_at)

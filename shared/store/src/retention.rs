@@ -9,6 +9,9 @@ use tiris_domain::lane::EventStream;
 /// Longest wait for the lock that a drop needs, as all reads and writes of the table queue behind it.
 const DROP_LOCK_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Least number of days that each history table is kept, which `upkeep_retention` in the database enforces.
+pub const HISTORY_DAYS_MIN: u32 = 365;
+
 /// The history tables, which are partitioned by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum History {
@@ -46,7 +49,8 @@ pub async fn may_do_alone(connection: &mut PgConnection, task: &str) -> Result<b
 /// transaction. Returns how many.
 ///
 /// # Errors
-/// A transient error when the table is locked for longer than half a second.
+/// A transient error when the table is locked for longer than half a second, and an error of the database for an `age` below
+/// [`HISTORY_DAYS_MIN`].
 pub async fn drop_partitions(
     connection: &mut PgConnection,
     history: History,

@@ -6,7 +6,6 @@ use crate::entity::users::Model;
 use crate::error::{Conflict, Error, Result};
 use sqlx::types::Json;
 use sqlx::{PgConnection, PgExecutor};
-use std::collections::BTreeSet;
 use tiris_domain::ids::{UserId, new_id};
 use tiris_domain::states::{Role, State, UserStatus};
 use tiris_domain::value::{Avatar, FullName, Info, Username};
@@ -38,8 +37,8 @@ pub async fn insert(connection: &mut PgConnection, new: &NewUser<'_>) -> Result<
     let id = UserId(new_id());
     for username in usernames(new.wanted, id) {
         let inserted = sqlx::query(
-            "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role) \
-             VALUES ($1, $2, $3, normalize($4, NFC), CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6) \
+            "INSERT INTO users (id, username, full_name, email, email_verified_at, avatar, role, username_shared, email_shared) \
+             VALUES ($1, $2, $3, normalize($4, NFC), CASE WHEN $4::text IS NOT NULL THEN now() END, $5, $6, false, false) \
              ON CONFLICT (folded_name(username)) WHERE status <> 'deleted' AND NOT username_shared DO NOTHING",
         )
         .bind(id.0)
@@ -93,23 +92,6 @@ pub async fn get(executor: impl PgExecutor<'_>, id: UserId) -> Result<Model> {
         .fetch_optional(executor)
         .await?
         .ok_or(Error::NotFound("user"))
-}
-
-/// Returns those of `users` that are disabled.
-pub async fn disabled_of(
-    executor: impl PgExecutor<'_>,
-    users: &BTreeSet<Uuid>,
-) -> Result<BTreeSet<Uuid>> {
-    if users.is_empty() {
-        return Ok(BTreeSet::new());
-    }
-
-    let disabled: Vec<Uuid> =
-        sqlx::query_scalar("SELECT id FROM users WHERE id = ANY($1) AND status = 'disabled'")
-            .bind(Vec::from_iter(users))
-            .fetch_all(executor)
-            .await?;
-    Ok(disabled.into_iter().collect())
 }
 
 /// Locks a user until the transaction ends; `None` when the user does not exist or is deleted.

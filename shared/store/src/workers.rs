@@ -20,11 +20,20 @@ pub struct Worker {
     pub host: String,
 }
 
-/// Extends the lease of a worker to `lease` from now. Returns how many workers are alive, including itself.
-pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u32> {
+/// The workers that are alive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Living {
+    /// Their number.
+    pub count: u32,
+    /// Whether all of them continue the detours of lanes that they take over; earlier versions do not know them.
+    pub keep_detours: bool,
+}
+
+/// Extends the lease of a worker to `lease` from now. Returns the living workers, including itself.
+pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<Living> {
     sqlx::query(
-        "INSERT INTO ingest_workers (id, owner_token, alive_until, version, host) \
-         VALUES ($1, $2, clock_timestamp() + $3, $4, $5) \
+        "INSERT INTO ingest_workers (id, owner_token, alive_until, version, host, keeps_detours) \
+         VALUES ($1, $2, clock_timestamp() + $3, $4, $5, true) \
          ON CONFLICT (id) DO UPDATE SET alive_until = excluded.alive_until, updated_at = clock_timestamp()",
     )
     .bind(worker.id)
@@ -35,13 +44,17 @@ pub async fn renew(pool: &PgPool, worker: &Worker, lease: Duration) -> Result<u3
     .execute(pool)
     .await?;
 
-    let others: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM ingest_workers WHERE id <> $1 AND alive_until > clock_timestamp()",
+    let (others, keep_detours): (i64, bool) = sqlx::query_as(
+        "SELECT count(*), coalesce(bool_and(keeps_detours), true) FROM ingest_workers \
+         WHERE id <> $1 AND alive_until > clock_timestamp()",
     )
     .bind(worker.id)
     .fetch_one(pool)
     .await?;
-    convert(others + 1)
+    Ok(Living {
+        count: convert(others + 1)?,
+        keep_detours,
+    })
 }
 
 /// Removes a worker that ends cleanly, before its lease does.

@@ -78,7 +78,7 @@ pub use port::{free_port, free_port_or};
 pub use postgres::{PgServer, PgSettings, PgStop};
 pub use process::{Process, local_http_client};
 pub use proxy::{Proxy, ProxyMode};
-pub use roles::url_as;
+pub use roles::{url_as, url_as_owner};
 pub use server_user::ServerUser;
 pub use statements::{Scan, Statement, Statements};
 pub use timescale::has_timescale;

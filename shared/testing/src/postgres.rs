@@ -8,14 +8,17 @@ use super::roles;
 use super::server_user::ServerUser;
 use super::timescale;
 use super::tools::{PgTools, find_postgres};
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use nix::sys::signal::Signal;
-use sqlx::{ConnectOptions, Connection, postgres::PgConnectOptions};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
+/// The database of the services.
+const DATABASE: &str = "tiris";
 /// From start until it accepts connections, including recovery after a crash.
 const START_LIMIT: Duration = Duration::from_secs(120);
 const STOP_LIMIT: Duration = Duration::from_secs(60);
@@ -141,6 +144,26 @@ impl PgServer {
     #[must_use]
     pub fn url(&self, database: &str) -> String {
         cluster::url(self.port, database)
+    }
+
+    /// Creates the database `tiris` of the owner, who is no superuser, unless it exists, and returns its address.
+    pub async fn create_database(&self) -> Result<String> {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await?;
+        let exists: bool =
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
+                .bind(DATABASE)
+                .fetch_one(&mut connection)
+                .await?;
+
+        if !exists {
+            let statement = format!("CREATE DATABASE {DATABASE} OWNER {}", roles::OWNER);
+            connection
+                .execute(AssertSqlSafe(statement))
+                .await
+                .context("cannot create the database")?;
+        }
+        connection.close().await?;
+        Ok(self.url(DATABASE))
     }
 
     /// Returns the log of the server.

@@ -35,8 +35,17 @@ pub(super) async fn prepare(connection: &mut PgConnection) -> Result<()> {
 
 /// Returns the address of the same database for a role.
 pub fn url_as(url: &str, role: Role) -> Result<String> {
+    url_of(url, role.name())
+}
+
+/// Returns the address of the same database for its owner.
+pub fn url_as_owner(url: &str) -> Result<String> {
+    url_of(url, OWNER)
+}
+
+fn url_of(url: &str, user: &str) -> Result<String> {
     let mut url: Url = url.parse().context("the address of the database")?;
-    url.set_username(role.name())
+    url.set_username(user)
         .and_then(|()| url.set_password(None))
         .map_err(|()| anyhow::anyhow!("the address of the database has no host"))?;
     Ok(url.into())

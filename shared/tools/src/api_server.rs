@@ -1,8 +1,9 @@
-//! A `tiris-api` of this build for a tool.
+//! A `tiris-api` for a tool.
 
 use crate::api_client::ApiClient;
+use crate::build::Build;
 use crate::service::Service;
-use crate::token::issue_token;
+use crate::token::issue_token_of;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -15,14 +16,15 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(60);
 pub struct ApiServer {
     /// The process and its admin listener.
     pub service: Service,
+    build: Build,
     port: u16,
     database_url: String,
     key_file: PathBuf,
 }
 
 impl ApiServer {
-    /// Starts an API without waiting until it is ready. It has no rate limits, because all requests come from one
-    /// address. Its keys lie in `folder`; `configure` adds settings.
+    /// Starts an API of this build without waiting until it is ready. It has no rate limits, because all requests come from
+    /// one address. Its keys lie in `folder`; `configure` adds settings.
     ///
     /// # Errors
     /// When the program is missing or cannot be started.
@@ -31,9 +33,23 @@ impl ApiServer {
         folder: &Path,
         configure: impl FnOnce(ProcessCommand) -> ProcessCommand,
     ) -> Result<Self> {
+        Self::launch_of(&Build::This, database_url, folder, configure)
+    }
+
+    /// Like [`Self::launch`], of any build.
+    ///
+    /// # Errors
+    /// When the program is missing or cannot be started.
+    pub fn launch_of(
+        build: &Build,
+        database_url: &str,
+        folder: &Path,
+        configure: impl FnOnce(ProcessCommand) -> ProcessCommand,
+    ) -> Result<Self> {
         let port = free_port()?;
         let key_file = folder.join("jwt.pem");
-        let service = Service::launch("tiris-api", "serve", database_url, |mut command| {
+        let program = "tiris-api";
+        let service = Service::launch_of(build, program, "serve", database_url, |mut command| {
             command = command
                 .env("TIRIS_JWT_KEY_FILE", &key_file)
                 .env("TIRIS_ENCRYPTION_FILE", folder.join("encryption.env"))
@@ -47,6 +63,7 @@ impl ApiServer {
 
         Ok(Self {
             service,
+            build: build.clone(),
             port,
             database_url: database_url.to_owned(),
             key_file,
@@ -90,7 +107,8 @@ impl ApiServer {
     }
 
     async fn token_with(&self, arguments: &[&str]) -> Result<String> {
-        let issued = issue_token(&self.database_url, &self.key_file, arguments).await?;
+        let issued =
+            issue_token_of(&self.build, &self.database_url, &self.key_file, arguments).await?;
         Ok(issued.token)
     }
 

@@ -1,4 +1,4 @@
-//! Shared by the development programs of Tiris Backend: starting services of this build, a REST client, publishing
+//! Shared by the development programs of Tiris Backend: starting services, a REST client, publishing
 //! events, numbered users and orders, checks of the books, terminal output.
 //!
 //! Must not know: what a program does with all this.
@@ -6,6 +6,8 @@
 mod api_client;
 mod api_server;
 mod books;
+mod broker;
+mod build;
 mod chart;
 mod order_flow;
 mod population;
@@ -19,6 +21,8 @@ mod token;
 pub use api_client::ApiClient;
 pub use api_server::ApiServer;
 pub use books::{BookedRows, booked_events, check_books, check_rows, count_rows, verify_books};
+pub use broker::{STREAM_OWNER, bot_url, broker_accounts};
+pub use build::{Build, Release};
 pub use chart::{Curve, Series};
 pub use order_flow::OrderFlow;
 pub use population::{EVENT_AMOUNT, EventIds, Population};

@@ -273,7 +273,7 @@ mod tests {
         assert!(book.accounts().all(|account| account.locked == Money::ZERO));
         let last = event(events - 1);
         let order = last.order_id().expect("an order");
-        let orders = book.orders(last.trading, order);
+        let orders: Vec<_> = book.orders(last.trading, order).collect();
         assert!(
             orders.iter().all(|order| order.status.has_ended()),
             "{orders:?}"

@@ -1,21 +1,32 @@
-//! The programs of this build as processes with the settings of a development run.
+//! The programs of a build as processes with the settings of a development run.
 
+use crate::build::Build;
 use anyhow::{Context, Result, ensure};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
-use tiris_testing::{Process, ProcessCommand, Role, binary, free_port, url_as};
+use tiris_testing::{Process, ProcessCommand, Role, free_port};
 
 /// The longest time from the start of a service until it is ready, with everything it needs running.
 pub const READY_LIMIT: Duration = Duration::from_secs(60);
 /// The longest time from SIGTERM to the end of a service.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
 
-/// Describes `program command`, such as `tiris-ingest run`, with the role of the program in the database. Its log is not
-/// printed when it is dropped.
+/// Describes `program command` of this build, such as `tiris-ingest run`, with the role of the program in the database. Its
+/// log is not printed when it is dropped.
 ///
 /// # Errors
 /// When the program is missing.
 pub fn service(
+    program: &str,
+    command: &str,
+    database_url: &str,
+    admin_port: u16,
+) -> Result<ProcessCommand> {
+    service_of(&Build::This, program, command, database_url, admin_port)
+}
+
+fn service_of(
+    build: &Build,
     program: &str,
     command: &str,
     database_url: &str,
@@ -26,9 +37,9 @@ pub fn service(
         _ => Role::Ingest,
     };
 
-    Ok(Process::command(binary(program)?)
+    Ok(Process::command(build.program(program)?)
         .arg(command)
-        .env("DATABASE_URL", url_as(database_url, role)?)
+        .env("DATABASE_URL", build.database_url(database_url, role)?)
         .env("TIRIS_ADMIN_LISTEN", format!("127.0.0.1:{admin_port}"))
         .env("TIRIS_ENV", "dev")
         .show_log(false))
@@ -49,7 +60,7 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts `program command` without waiting until it is ready; `configure` adds settings.
+    /// Starts `program command` of this build without waiting until it is ready; `configure` adds settings.
     ///
     /// # Errors
     /// When the program is missing or cannot be started.
@@ -59,8 +70,22 @@ impl Service {
         database_url: &str,
         configure: impl FnOnce(ProcessCommand) -> ProcessCommand,
     ) -> Result<Self> {
+        Self::launch_of(&Build::This, program, command, database_url, configure)
+    }
+
+    /// Like [`Self::launch`], of any build.
+    ///
+    /// # Errors
+    /// When the program is missing or cannot be started.
+    pub fn launch_of(
+        build: &Build,
+        program: &str,
+        command: &str,
+        database_url: &str,
+        configure: impl FnOnce(ProcessCommand) -> ProcessCommand,
+    ) -> Result<Self> {
         let admin_port = free_port()?;
-        let command = service(program, command, database_url, admin_port)?;
+        let command = service_of(build, program, command, database_url, admin_port)?;
 
         Ok(Self {
             process: configure(command).spawn()?,

@@ -1,10 +1,11 @@
 //! Access tokens from `tiris-api token`.
 
+use crate::build::Build;
 use crate::service::run_program;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::path::Path;
-use tiris_testing::{Role, binary, url_as};
+use tiris_testing::Role;
 use tokio::process::Command;
 
 /// An access token and its user.
@@ -25,11 +26,21 @@ pub async fn issue_token(
     key_file: &Path,
     arguments: &[&str],
 ) -> Result<IssuedToken> {
-    let mut command = Command::new(binary("tiris-api")?);
+    issue_token_of(&Build::This, database_url, key_file, arguments).await
+}
+
+/// Like [`issue_token`], by `tiris-api` of any build.
+pub(crate) async fn issue_token_of(
+    build: &Build,
+    database_url: &str,
+    key_file: &Path,
+    arguments: &[&str],
+) -> Result<IssuedToken> {
+    let mut command = Command::new(build.program("tiris-api")?);
     command
         .args(["token", "--json"])
         .args(arguments)
-        .env("DATABASE_URL", url_as(database_url, Role::Api)?)
+        .env("DATABASE_URL", build.database_url(database_url, Role::Api)?)
         .env("TIRIS_ENV", "dev")
         .env("TIRIS_JWT_KEY_FILE", key_file);
 

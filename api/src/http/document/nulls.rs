@@ -2,7 +2,7 @@
 //!
 //! Responses always contain their nullable fields. Requests may leave out optional fields, and null counts as absent there.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::collections::BTreeSet;
 
 /// Describes null as clients see it.
@@ -21,11 +21,6 @@ pub(super) fn describe(document: &mut Value) {
         } else {
             require_nullable(schema);
         }
-        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-        let properties = properties.into_iter().flat_map(Map::values_mut);
-        properties
-            .filter(|property| property["nullable"] == true)
-            .for_each(add_null_choice);
     }
 }
 
@@ -93,29 +88,4 @@ fn allow_null_for_absence(schema: &mut Value) {
     for name in optional {
         schema["properties"][name]["nullable"] = true.into();
     }
-}
-
-/// Adds null to the choices of a property: `nullable` has a meaning only beside `type`; elsewhere null must be one of
-/// several choices.
-fn add_null_choice(property: &mut Value) {
-    if property.get("type").is_some() {
-        return;
-    }
-
-    let Some(fields) = property.as_object_mut() else {
-        return;
-    };
-    let absent = json!({"type": "object", "nullable": true, "enum": [null]});
-
-    if let Some(choices) = fields.get_mut("oneOf").and_then(Value::as_array_mut) {
-        choices.push(absent);
-    } else if let Some(referred) = fields
-        .remove("allOf")
-        .and_then(|parts| parts.get(0).cloned())
-    {
-        fields.insert("oneOf".to_owned(), json!([referred, absent]));
-    } else if let Some(referred) = fields.remove("$ref") {
-        fields.insert("oneOf".to_owned(), json!([{"$ref": referred}, absent]));
-    }
-    fields.remove("nullable");
 }

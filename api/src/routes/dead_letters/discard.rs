@@ -49,7 +49,7 @@ impl DiscardDeadLetter {
 
             let action = Action {
                 after: Some(json!({"reason": reason})),
-                ..action("dead_letter.discard", "dead_letter", id.0)
+                ..action(ActionName::DeadLetterDiscard, "dead_letter", id.0)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The dead letter is discarded."))
@@ -87,7 +87,7 @@ impl DiscardDeadLetters {
             let left = dead_letters::count_open(&mut tx, &filter).await?;
 
             let action = Action {
-                name: "dead_letters.discard",
+                name: ActionName::DeadLettersDiscard,
                 resource: "dead_letter",
                 id: None,
                 before: None,

@@ -119,14 +119,15 @@ impl ReplayDeadLetters {
 
         // Recorded first, because some dead letters may be replayed when a later one fails.
         let action = Action {
-            name: "dead_letters.replay",
+            name: ActionName::DeadLettersReplay,
             resource: "dead_letter",
             id: None,
             before: None,
             after: Some(json!({"filter": body.0.filter.as_json()})),
         };
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
-        audit::record(&mut connection, caller.actor(), &action).await?;
+        let recorded = audit::record(&mut connection, caller.actor(), &action).await?;
+        recorded.log();
         drop(connection);
 
         let replayed = replay_some(&state.pool, &filter, &options, cursor, TRIED_AT_ONCE).await?;

@@ -35,7 +35,7 @@ pub(super) async fn lock<P>(
 }
 
 /// Returns an entry of the audit trail about a binding.
-pub(super) fn binding_action(name: &str, id: BindingId) -> Action<'_> {
+pub(super) fn binding_action(name: ActionName, id: BindingId) -> Action<'static> {
     action(name, "exchange_binding", id)
 }
 

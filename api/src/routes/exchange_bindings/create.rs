@@ -91,7 +91,7 @@ impl PrivateBinding<'_> {
 pub(in crate::routes) fn created(row: &Model) -> Action<'static> {
     Action {
         after: Some(summary(row)),
-        ..binding_action("exchange_binding.create", BindingId(row.id))
+        ..binding_action(ActionName::ExchangeBindingCreate, BindingId(row.id))
     }
 }
 

@@ -44,7 +44,7 @@ impl DeleteExchangeBinding {
             exchange_bindings::delete(&mut tx, id).await?;
             let action = Action {
                 before: Some(summary(&row)),
-                ..binding_action("exchange_binding.delete", id)
+                ..binding_action(ActionName::ExchangeBindingDelete, id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The exchange binding is deleted."))

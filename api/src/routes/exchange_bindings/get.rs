@@ -54,8 +54,9 @@ impl GetExchangeBinding {
         if matches!(opened, Ok(Some(_))) {
             // Recorded first, so that credentials are never shown without a record.
             let mut connection = state.pool.acquire().await.map_err(Error::from)?;
-            let action = binding_action("exchange_binding.reveal", id);
-            audit::record(&mut connection, caller.actor(), &action).await?;
+            let action = binding_action(ActionName::ExchangeBindingReveal, id);
+            let recorded = audit::record(&mut connection, caller.actor(), &action).await?;
+            recorded.log();
         }
 
         let credentials_readable = opened.is_ok();

@@ -183,7 +183,7 @@ impl UpdateExchangeBinding {
             let action = Action {
                 before: Some(summary(&current)),
                 after: Some(after),
-                ..binding_action("exchange_binding.update", id)
+                ..binding_action(ActionName::ExchangeBindingUpdate, id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
 

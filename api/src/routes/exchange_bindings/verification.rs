@@ -193,7 +193,7 @@ async fn store(
     let action = Action {
         before: Some(json!({"status": row.status})),
         after: Some(json!({"status": status, "code": code})),
-        ..binding_action("exchange_binding.verify", BindingId(row.id))
+        ..binding_action(ActionName::ExchangeBindingVerify, BindingId(row.id))
     };
     Ok(Some((stored, action)))
 }

@@ -95,7 +95,7 @@ impl ReplayEvents {
             });
             let action = Action {
                 after: Some(after),
-                ..action("events.replay", "replay", job.id)
+                ..action(ActionName::EventsReplay, "replay", job.id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(ReplayJob::try_from(job)?).await

@@ -25,7 +25,7 @@ impl ListReplays {
     #[oai(path = "/", method = "get", operation_id = "listReplays")]
     async fn list(
         &self,
-        _caller: Caller<Self>,
+        caller: Caller<Self>,
         state: Data<&State>,
         /// Names of the fields to return of each object, separated by commas, such as `id,status`; by default all
         fields: Query<Option<String>>,
@@ -36,6 +36,8 @@ impl ListReplays {
     ) -> Answer<ReplayList, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), None, None)?;
         let chosen = Chosen::of::<ReplayJob>(fields.0.as_deref())?;
+        let mut answer = state.answers.begin(caller.user());
+        let _turn = answer.turn_for(page.limit()).await?;
         let mut connection = state.pool.acquire().await.map_err(Error::from)?;
         let mut jobs = replay_jobs::list(&mut connection, page.after(), page.limit() + 1).await?;
 
@@ -44,10 +46,11 @@ impl ListReplays {
             .into_iter()
             .map(|job| chosen.serialize(&ReplayJob::try_from(job)?))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Reply::read(ReplayList {
+        let data = ReplayList {
             replays: replays.into(),
             pagination,
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }
 

@@ -26,7 +26,7 @@ impl DeleteSession {
             if !sessions::revoke_active(&mut tx, session, owner).await? {
                 return Err(Error::NotFound("session"));
             }
-            let action = action("session.end", "session", session);
+            let action = action(ActionName::SessionEnd, "session", session);
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The session is ended.")).await
         });

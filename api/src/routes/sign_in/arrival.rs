@@ -55,7 +55,7 @@ impl Arrival<'_> {
         let after = json!({"provider": self.identity.provider, "new_user": user.is_new});
         let action = Action {
             after: Some(after),
-            ..action("session.begin", "session", session)
+            ..action(ActionName::SessionBegin, "session", session)
         };
         let actor = Actor {
             user: Some(user.id),

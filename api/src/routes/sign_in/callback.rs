@@ -217,7 +217,7 @@ async fn record_refusal(state: &State, actor: &Actor, provider: IdentityProvider
     }
 
     let action = Action {
-        name: "session.refuse",
+        name: ActionName::SessionRefuse,
         resource: "session",
         id: None,
         before: None,
@@ -227,10 +227,11 @@ async fn record_refusal(state: &State, actor: &Actor, provider: IdentityProvider
         let mut connection = state.pool.acquire().await?;
         audit::record(&mut connection, actor, &action).await
     };
-    if let Err(error) = recorded.await {
-        tracing::error!(
+    match recorded.await {
+        Ok(recorded) => recorded.log(),
+        Err(error) => tracing::error!(
             error = &error as &dyn std::error::Error,
             "cannot record a refused login in the audit trail"
-        );
+        ),
     }
 }

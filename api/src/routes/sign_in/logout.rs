@@ -18,7 +18,7 @@ impl Logout {
         let reply = Tx::run(&state, caller.user(), async |mut tx: Tx| {
             // A concurrent request may have ended the session already.
             let tx = if sessions::revoke(&mut tx, session).await? {
-                let action = action("session.end", "session", session);
+                let action = action(ActionName::SessionEnd, "session", session);
                 tx.audited(caller.actor(), &action).await?
             } else {
                 tx.unchanged()

@@ -57,7 +57,7 @@ impl LogoutAll {
             } else {
                 let action = Action {
                     after: Some(json!({"session_ids": ids})),
-                    ..action("session.end_all", "user", user)
+                    ..action(ActionName::SessionEndAll, "user", user)
                 };
                 tx.audited(caller.actor(), &action).await?
             };

@@ -111,7 +111,7 @@ async fn rotated(state: &State, actor: &Actor, given: RotatingToken) -> Result<R
         };
         let action = Action {
             after: Some(json!({"reason": "an old refresh token was used"})),
-            ..action("session.reuse", "session", given.session)
+            ..action(ActionName::SessionReuse, "session", given.session)
         };
         tx.audited(&actor, &action).await?.commit().await?;
         Ok(None)

@@ -97,7 +97,7 @@ impl CreateSubAccount {
             });
             let action = Action {
                 after: Some(with_booked(after, &booked)),
-                ..action("sub_account.create", "sub_account", id)
+                ..action(ActionName::SubAccountCreate, "sub_account", id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(SubAccount::try_from(created)?).await

@@ -41,7 +41,7 @@ impl DeleteSubAccount {
                     "name": account.name,
                     "symbol": account.symbol,
                 })),
-                ..action("sub_account.delete", "sub_account", id)
+                ..action(ActionName::SubAccountDelete, "sub_account", id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The sub-account is deleted.")).await

@@ -109,10 +109,11 @@ impl GetBalanceHistory {
         };
         let range = pieces(from.0, to.0, unit, latest)?;
 
-        let mut answer = state.answers.begin(caller.user());
+        let mut answer = state.answers.begin(caller.user()).long();
         if range.1 - range.0 > unit.length() * SMALL_PIECES {
             answer.enlarge().await?;
         }
+        let turn = answer.turn().await?;
         let mut found = None;
         if let Some(replica) = state.histories.replica(account.updated_at).await {
             let query = point_in_time::history(replica.pool(), known, range, unit.unit(), clock);
@@ -121,6 +122,7 @@ impl GetBalanceHistory {
         if found.is_none() {
             found = point_in_time::history(&state.pool, known, range, unit.unit(), clock).await?;
         }
+        drop(turn);
 
         let found = found.ok_or(Error::NotFound("sub-account"))?;
         let data = BalanceHistory {

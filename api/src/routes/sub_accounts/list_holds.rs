@@ -128,6 +128,8 @@ impl ListHolds {
         let place = cursor.0.as_deref().map(Place::decode).transpose()?;
         let account = sub_accounts::get(&state.pool, caller.user(), AccountId(id.0)).await?;
 
+        let mut answer = state.answers.begin(caller.user());
+        let turn = answer.turn_for(limit).await?;
         let mut rows = Entity::find()
             .filter(Column::SubAccountId.eq(account.id))
             .filter(place.map_or_else(Condition::all, Place::following))
@@ -138,6 +140,7 @@ impl ListHolds {
             .all(&state.db)
             .await
             .map_err(Error::from)?;
+        drop(turn);
 
         let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > wanted;
@@ -149,9 +152,10 @@ impl ListHolds {
             .into_iter()
             .map(|row| chosen.serialize(&Hold::try_from(row)?))
             .collect::<Result<Vec<_>>>()?;
-        Ok(Reply::read(HoldList {
+        let data = HoldList {
             holds: holds.into(),
             pagination: Pagination::new(limit, next),
-        }))
+        };
+        Ok(Reply::list(data, answer))
     }
 }

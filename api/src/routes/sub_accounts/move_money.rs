@@ -136,8 +136,8 @@ impl MoneyMove {
         };
 
         let name = match direction {
-            Direction::Credit => "sub_account.deposit",
-            Direction::Debit => "sub_account.withdraw",
+            Direction::Credit => ActionName::SubAccountDeposit,
+            Direction::Debit => ActionName::SubAccountWithdraw,
         };
         let action = Action {
             after: Some(with_booked(

@@ -74,7 +74,7 @@ impl ReleaseHold {
             let action = Action {
                 before: Some(json!({"order_id": order, "amount": held.to_string()})),
                 after: Some(with_booked(json!({}), &booked)),
-                ..action("hold.release", "sub_account", id)
+                ..action(ActionName::HoldRelease, "sub_account", id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The hold is released.")).await

@@ -68,7 +68,7 @@ impl UpdateSubAccount {
             let action = Action {
                 before: Some(before),
                 after: Some(json!({"name": changed.name, "info_given": info.is_some()})),
-                ..action("sub_account.update", "sub_account", id)
+                ..action(ActionName::SubAccountUpdate, "sub_account", id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(SubAccount::try_from(changed)?).await

@@ -159,7 +159,7 @@ impl CreateTradingLog {
             let log = booked.applied.log.0;
             let action = Action {
                 after: Some(with_booked(after, [&booked.applied])),
-                ..action("trading_log.create", "trading_log", log)
+                ..action(ActionName::TradingLogCreate, "trading_log", log)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(recorded).await

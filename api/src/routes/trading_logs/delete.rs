@@ -41,7 +41,7 @@ impl DeleteTradingLog {
             });
             let action = Action {
                 before: Some(before),
-                ..action("trading_log.delete", "trading_log", id.0)
+                ..action(ActionName::TradingLogDelete, "trading_log", id.0)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(Message::new("The trading log is deleted.")).await

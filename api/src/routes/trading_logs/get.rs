@@ -1,7 +1,8 @@
 //! `GET /v1/trading-logs/{id}`
 
-use super::list::{ORDER, owned};
+use super::list::owned;
 use super::object::TradingLog;
+use super::of_account::ORDER;
 use crate::http::page;
 use crate::routes::prelude::*;
 

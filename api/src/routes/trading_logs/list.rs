@@ -2,7 +2,9 @@
 
 use super::drift::{DriftFilter, drifting};
 use super::object::TradingLog;
+use super::of_account::{ORDER, OfAccount, Shared};
 use crate::http::answer;
+use crate::http::reading::Rows;
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
 use crate::routes::tradings::object::not_purged;
@@ -10,9 +12,6 @@ use tiris_domain::states::LogSource;
 use tiris_store::entity::trading_logs::{Column, Entity, Model};
 
 operation!(ListTradingLogs: User, General, [INVALID_FILTER]);
-
-/// The order of lists: by time, then by id.
-pub(super) const ORDER: (Column, Column) = (Column::Timestamp, Column::Id);
 
 /// A page of trading logs.
 #[derive(Object, Serialize)]
@@ -39,7 +38,7 @@ impl ListTradingLogs {
         state: Data<&State>,
         /// Only logs of this trading
         trading_id: Query<Option<Uuid>>,
-        /// Only logs that name this sub-account
+        /// Only logs that name this sub-account or changed its balance, such as trades
         sub_account_id: Query<Option<Uuid>>,
         /// Only logs that name this order, at most 128 characters
         order_id: Query<Option<String>>,
@@ -70,30 +69,31 @@ impl ListTradingLogs {
     ) -> Answer<TradingLogPage, Self> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
         let chosen = Chosen::of::<TradingLog>(fields.0.as_deref())?;
-        let dated = if matches!(time.0, Some(Time::Event)) {
-            Column::EventTime
-        } else {
-            Column::Timestamp
+        let shared = Shared {
+            trading: trading_id.0,
+            order: order_id.0,
+            time: time.0,
+            start: start_date.0,
+            end: end_date.0,
         };
         let rows = owned(caller.user())
-            .filter(equal(Column::TradingId, trading_id.0))
-            .filter(equal(Column::SubAccountId, sub_account_id.0))
-            .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
+            .filter(shared.of_logs()?)
             .filter(equal_text(Column::Type, "type", r#type.0)?)
             .filter(equal(
                 Column::Source,
                 source.0.map(|source| source.0.as_str()),
             ))
-            .filter(range(
-                dated,
-                ("start_date", start_date.0),
-                ("end_date", end_date.0),
-            )?)
             .filter(drifting(drift.0))
             .filter(containing(Column::Info, info.0.as_deref())?);
 
         let mut answer = state.answers.begin(caller.user());
-        let data = read(&mut answer, &state, &page, rows, &chosen).await?;
+        let data = match sub_account_id.0 {
+            Some(account) => {
+                let rows = OfAccount::new((caller.user(), account), rows, &shared)?;
+                read(&mut answer, &state, &page, rows, &chosen).await?
+            }
+            None => read(&mut answer, &state, &page, rows, &chosen).await?,
+        };
         Ok(Reply::list(data, answer))
     }
 }
@@ -110,7 +110,7 @@ pub(in crate::routes) async fn read(
     answer: &mut answer::Answer,
     state: &State,
     page: &Page,
-    rows: Select<Entity>,
+    rows: impl Rows<Row = Model>,
     chosen: &Chosen,
 ) -> Result<TradingLogPage> {
     let list = List {

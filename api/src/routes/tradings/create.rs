@@ -75,7 +75,7 @@ impl CreateTrading {
             }
             if let Some(binding) = &private {
                 let row = binding.insert(&mut tx, &state.secrets).await?;
-                audit::record(&mut tx, caller.actor(), &created(&row)).await?;
+                tx.record(caller.actor(), &created(&row)).await?;
             }
             let row = tradings::insert(&mut tx, &new).await?;
             for account in &accounts {
@@ -91,7 +91,7 @@ impl CreateTrading {
             after["sub_account_ids"] = accounts.iter().map(|account| json!(account.id)).collect();
             let action = Action {
                 after: Some(with_booked(after, &booked)),
-                ..action("trading.create", "trading", id)
+                ..action(ActionName::TradingCreate, "trading", id)
             };
 
             let trading = Trading::within(&mut tx, row).await?;

@@ -39,7 +39,7 @@ impl DeleteTrading {
             let deleted = tradings::delete(&mut tx, user, id).await?;
             let action = Action {
                 before: Some(json!({"name": deleted.name, "type": deleted.kind})),
-                ..action("trading.delete", "trading", id)
+                ..action(ActionName::TradingDelete, "trading", id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.commit().await?;

@@ -40,18 +40,20 @@ impl GetPerformance {
         /// Symbol of the asset all figures are in, such as `USDT`; by default the one most trades were paid in
         quote: Query<Option<String>>,
     ) -> Answer<Performance, Self> {
+        let mut answer = state.answers.begin(caller.user());
+        answer.enlarge().await?;
         let wanted = Wanted {
             from: from.0,
             to: to.0,
             quote: quote.0,
             interval: None,
         };
-        let found = measured(&state, caller.user(), TradingId(id.0), wanted).await?;
+        let found = measured(&state, &mut answer, caller.user(), TradingId(id.0), wanted).await?;
 
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let found = found.map(|found| found.performance);
         let found = found.unwrap_or_else(performance::Performance::default);
-        Ok(Reply::read(Performance::new(id.0, quote, found)))
+        Ok(Reply::list(Performance::new(id.0, quote, found), answer))
     }
 }
 
@@ -90,7 +92,7 @@ impl GetEquity {
             quote: quote.0,
             interval: Some(interval.into()),
         };
-        let found = measured(&state, caller.user(), TradingId(id.0), wanted).await?;
+        let found = measured(&state, &mut answer, caller.user(), TradingId(id.0), wanted).await?;
 
         let quote = found.as_ref().map(|found| found.quote.to_string());
         let (points, found) = found.map_or_else(

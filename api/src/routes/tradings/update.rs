@@ -88,7 +88,7 @@ impl UpdateTrading {
             let action = Action {
                 before: Some(before),
                 after: Some(after),
-                ..action("trading.update", "trading", id)
+                ..action(ActionName::TradingUpdate, "trading", id)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(trading).await

@@ -1,17 +1,15 @@
 //! `GET /v1/transactions`
 
 use super::export;
+use super::filters::Filters;
 use super::object::Transaction;
-use super::owned::{owned, read};
+use super::owned::read;
 use crate::csv;
 use crate::http::reply::{Exportable, Refused};
 use crate::routes::prelude::*;
 use crate::routes::range::Time;
 use poem::Request;
 use poem::web::Accept;
-use poem_openapi::auth::{Bearer, BearerAuthorization};
-use tiris_store::entity::transactions::Column;
-use tiris_store::numeric::MoneyColumn;
 
 operation!(ListTransactions: User, General, [INVALID_FILTER]);
 
@@ -30,13 +28,10 @@ struct TransactionPage {
     reason = "one argument for each query parameter"
 )]
 impl ListTransactions {
-    /// List or export the caller's transactions
+    /// List the caller's transactions
     ///
     /// Returns a page of transactions, newest first; all given filters must match. With `Accept: text/csv` the response
-    /// is a CSV file (RFC 4180) with a header row and all matching transactions, without limit, and `limit`, `cursor`,
-    /// `offset` and `include_total` have no effect. Texts that a spreadsheet would run as a formula, because they begin
-    /// with `=`, `+`, `-` or `@`, get a leading apostrophe. A user can run a few exports at once; a further one fails with
-    /// `RATE_LIMITED`.
+    /// is that of `GET /v1/transactions/export`, for clients that were written before it existed.
     #[oai(path = "/", method = "get", operation_id = "listTransactions")]
     async fn list(
         &self,
@@ -79,30 +74,23 @@ impl ListTransactions {
     ) -> Result<Exportable<TransactionPage>, Refused<Self>> {
         let page = Page::new(limit.0, cursor.0.as_deref(), offset.0, include_total.0)?;
         let chosen = Chosen::of::<Transaction>(fields.0.as_deref())?;
-        let direction = direction.0.map(|direction| direction.0.as_str());
-        let dated = match time.0 {
-            Some(Time::Event) => Column::EventTime,
-            _ => Column::Timestamp,
+        let filters = Filters {
+            trading_id: trading_id.0,
+            sub_account_id: sub_account_id.0,
+            order_id: order_id.0,
+            direction: direction.0,
+            reason: reason.0,
+            start_date: start_date.0,
+            end_date: end_date.0,
+            time: time.0,
+            min_amount: min_amount.0,
+            max_amount: max_amount.0,
+            info: info.0,
         };
-
-        let rows = owned(caller.user())
-            .filter(equal(Column::TradingId, trading_id.0))
-            .filter(equal(Column::SubAccountId, sub_account_id.0))
-            .filter(equal_text(Column::OrderId, "order_id", order_id.0)?)
-            .filter(equal(Column::Direction, direction))
-            .filter(equal_text(Column::Reason, "reason", reason.0)?)
-            .filter(range(
-                dated,
-                ("start_date", start_date.0),
-                ("end_date", end_date.0),
-            )?)
-            .filter(amounts(min_amount.0.as_deref(), max_amount.0.as_deref())?)
-            .filter(containing(Column::Info, info.0.as_deref())?);
+        let rows = filters.rows(caller.user())?;
 
         if csv::is_wanted(&accept) {
-            let bearer = Bearer::from_request(request).map_err(|_| Error::AuthRequired)?;
-            let token = bearer.token.into();
-            let csv = export::stream((*state).clone(), caller.user(), token, rows).await?;
+            let csv = export::of_request(request, &state, caller.user(), rows).await?;
             return Ok(Exportable::Csv(csv));
         }
 
@@ -115,21 +103,4 @@ impl ListTransactions {
         };
         Ok(Exportable::Page(Reply::list(data, answer)))
     }
-}
-
-/// Selects transactions by the range of their amounts.
-fn amounts(min: Option<&str>, max: Option<&str>) -> Result<Condition> {
-    let bound = |name, text: &str| -> Result<MoneyColumn> {
-        text.parse()
-            .map(MoneyColumn)
-            .map_err(|why: String| Error::invalid(name, why))
-    };
-    let mut condition = Condition::all();
-    if let Some(min) = min {
-        condition = condition.add(Column::Amount.gte(bound("min_amount", min)?));
-    }
-    if let Some(max) = max {
-        condition = condition.add(Column::Amount.lte(bound("max_amount", max)?));
-    }
-    Ok(condition)
 }

@@ -28,7 +28,7 @@ impl DeleteMe {
             users::set_status(&mut tx, user, UserStatus::Deleted).await?;
             users::erase(&mut tx, user).await?;
             let ended = sessions::revoke_all(&mut tx, user, None).await?;
-            let action = action("user.delete", "user", user);
+            let action = action(ActionName::UserDelete, "user", user);
             let tx = tx.audited(caller.actor(), &action).await?;
 
             let reply = tx.finish(Message::new("Your account is deleted.")).await?;

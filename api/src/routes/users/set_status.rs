@@ -60,7 +60,7 @@ impl DisableUser {
             return Err(Error::AccessDenied("admins cannot disable themselves").into());
         }
 
-        let reply = idempotency.run(&state, admin.user(), async |mut tx: Tx| {
+        let work = async |mut tx: Tx| {
             let row = users::lock(&mut tx, user).await?;
             let mut row = row.ok_or(Error::NotFound("user"))?;
             let status: UserStatus = column::state(&row.status)?;
@@ -74,7 +74,7 @@ impl DisableUser {
                 ended = sessions::revoke_all(&mut tx, user, None).await?;
                 let action = Action {
                     after: Some(json!({"reason": reason, "sessions": ended.len()})),
-                    ..action("user.disable", "user", user)
+                    ..action(ActionName::UserDisable, "user", user)
                 };
                 tx.audited(admin.actor(), &action).await?
             };
@@ -83,8 +83,16 @@ impl DisableUser {
                 ended,
             })
             .await
-        });
-        let reply = reply.await?;
+        };
+        let reread = async || {
+            Ok(Disabled {
+                user: User::try_from(users::get(&state.pool, user).await?)?,
+                ended: Vec::new(),
+            })
+        };
+        let reply = idempotency
+            .run_or_reread(&state, admin.user(), work, reread)
+            .await?;
 
         if let Some(disabled) = reply.data() {
             state.sessions.forget(&disabled.ended).await;
@@ -113,7 +121,7 @@ impl EnableUser {
     ) -> Answer<User, Self> {
         let user = UserId(id.0);
 
-        let reply = idempotency.run(&state, admin.user(), async |mut tx: Tx| {
+        let work = async |mut tx: Tx| {
             let row = users::lock(&mut tx, user).await?;
             let mut row = row.ok_or(Error::NotFound("user"))?;
             let status: UserStatus = column::state(&row.status)?;
@@ -123,11 +131,13 @@ impl EnableUser {
                 tx.unchanged()
             } else {
                 row = users::set_status(&mut tx, user, UserStatus::Active).await?;
-                let action = action("user.enable", "user", user);
+                let action = action(ActionName::UserEnable, "user", user);
                 tx.audited(admin.actor(), &action).await?
             };
             tx.finish(User::try_from(row)?).await
-        });
+        };
+        let reread = async || User::try_from(users::get(&state.pool, user).await?);
+        let reply = idempotency.run_or_reread(&state, admin.user(), work, reread);
         Ok(reply.await?)
     }
 }

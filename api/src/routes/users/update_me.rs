@@ -78,7 +78,7 @@ impl UpdateMe {
             };
             let action = Action {
                 after: Some(recorded(&changes)),
-                ..action("user.change", "user", user)
+                ..action(ActionName::UserChange, "user", user)
             };
             let tx = tx.audited(caller.actor(), &action).await?;
             tx.finish(User::try_from(changed)?).await

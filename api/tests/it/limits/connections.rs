@@ -6,26 +6,32 @@ use tiris_testing::eventually;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+/// Between two pieces of a slow client.
+const PACE: Duration = Duration::from_millis(100);
+
 /// Sends `head` and then `drip` repeatedly until the server ends the connection; returns the response.
 async fn trickle(world: &World, head: &str, drip: &str) -> String {
-    let mut stream = TcpStream::connect(world.address).await.expect("connected");
+    let mut stream = connect(world).await;
     stream
         .write_all(head.as_bytes())
         .await
         .expect("the beginning");
-    let (mut read, mut write) = stream.into_split();
-    let drip = drip.to_owned();
-    let dripping = tokio::spawn(async move {
-        while write.write_all(drip.as_bytes()).await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    });
+
     let mut received = Vec::new();
-    let ended =
-        tokio::time::timeout(Duration::from_secs(30), read.read_to_end(&mut received)).await;
-    dripping.abort();
-    // Whether a cut connection ends with an error depends on the bytes in transit.
-    ended.expect("the server keeps the connection open").ok();
+    let end = async {
+        loop {
+            match tokio::time::timeout(PACE, stream.read_buf(&mut received)).await {
+                // The next piece is due. Once the connection has ended, the next read returns so.
+                Err(_) => drop(stream.write_all(drip.as_bytes()).await),
+                // Whether a cut connection ends with an error depends on the bytes in transit.
+                Ok(Ok(0) | Err(_)) => break,
+                Ok(Ok(_)) => {}
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), end)
+        .await
+        .expect("the server keeps the connection open");
 
     String::from_utf8(received).expect("text")
 }

@@ -8,6 +8,7 @@ use anyhow::ensure;
 use chrono::{DateTime, Utc};
 use serde_json::json;
 use sqlx::PgPool;
+use tiris_store::audit::ActionName;
 use tiris_store::dead_letters::{
     self, Actor, Filter, Replay, ReplayOptions, Summary, count_open, discard_all, rehearse,
     rehearse_all, replay_all,
@@ -76,7 +77,13 @@ async fn replay_named(pool: &PgPool, ids: &[Uuid], options: &ReplayOptions) -> a
             let mut transaction = pool.begin().await?;
             // First, because the replay ends with the check of its timestamp.
             let after = json!({"accept_user": options.accept_user});
-            record_dead_letters(&mut transaction, "dead_letter.replay", Some(*id), after).await?;
+            record_dead_letters(
+                &mut transaction,
+                ActionName::DeadLetterReplay,
+                Some(*id),
+                after,
+            )
+            .await?;
             let effect =
                 dead_letters::replay(&mut transaction, *id, options, rand::random()).await?;
             transaction.commit().await?;
@@ -117,7 +124,7 @@ async fn replay_selected(
     // Before the replay, because each dead letter has its own transaction, and some may be applied when another fails.
     let after = json!({"filter": filter});
     let mut connection = pool.acquire().await?;
-    record_dead_letters(&mut connection, "dead_letters.replay", None, after).await?;
+    record_dead_letters(&mut connection, ActionName::DeadLettersReplay, None, after).await?;
     drop(connection);
 
     let bar = progress_bar(open, "dead letters replayed");
@@ -167,7 +174,13 @@ pub(super) async fn discard(args: &DiscardArgs) -> anyhow::Result<()> {
             break;
         }
         let after = json!({"filter": filter, "reason": reason, "discarded": done});
-        record_dead_letters(&mut transaction, "dead_letters.discard", None, after).await?;
+        record_dead_letters(
+            &mut transaction,
+            ActionName::DeadLettersDiscard,
+            None,
+            after,
+        )
+        .await?;
         transaction.commit().await?;
         bar.inc(done);
     }
@@ -192,7 +205,13 @@ async fn discard_named(pool: &PgPool, args: &DiscardArgs, by: &Actor) -> anyhow:
         let discarded = dead_letters::discard(&mut transaction, *id, &args.reason, by).await;
         discarded.map_err(|error| unchanged(error, *id))?;
         let after = json!({"reason": args.reason});
-        record_dead_letters(&mut transaction, "dead_letter.discard", Some(*id), after).await?;
+        record_dead_letters(
+            &mut transaction,
+            ActionName::DeadLetterDiscard,
+            Some(*id),
+            after,
+        )
+        .await?;
     }
     transaction.commit().await?;
     say!("{count} dead letters were discarded");

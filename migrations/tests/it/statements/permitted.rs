@@ -1,38 +1,11 @@
 //! Tests that the services and `verify` may run their statements under their roles.
 
-use super::{Prepared, of_the_code, prepare};
+use super::{failing, of_the_code, prepare};
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use std::collections::BTreeSet;
 use tiris_testing::{Role, TestDatabase};
 
 const DENIED: &str = "42501";
-
-/// Runs the prepared statements with NULLs in a rolled back transaction; returns those that are denied.
-async fn denied(connection: &mut PgConnection, prepared: &[Prepared]) -> BTreeSet<String> {
-    let mut denied = BTreeSet::new();
-    connection.execute("BEGIN").await.expect("a transaction");
-
-    for statement in prepared {
-        connection
-            .execute("SAVEPOINT before")
-            .await
-            .expect("a savepoint");
-        let ran = connection.execute(AssertSqlSafe(statement.run())).await;
-        connection
-            .execute("ROLLBACK TO before")
-            .await
-            .expect("rolled back");
-
-        let error = ran.err();
-        let error = error.as_ref().and_then(|error| error.as_database_error());
-        if error.and_then(|error| error.code()).as_deref() == Some(DENIED) {
-            denied.insert(statement.place.clone());
-        }
-    }
-
-    connection.execute("ROLLBACK").await.expect("rolled back");
-    denied
-}
 
 /// Returns the statements in these folders that a role may not run.
 async fn denied_to(database: &TestDatabase, role: Role, folders: &[&str]) -> BTreeSet<String> {
@@ -52,7 +25,8 @@ async fn denied_to(database: &TestDatabase, role: Role, folders: &[&str]) -> BTr
         .execute(AssertSqlSafe(role))
         .await
         .expect("a role");
-    denied(&mut connection, &prepared).await
+    let denied = failing(&mut connection, &prepared, &[DENIED]).await;
+    denied.into_iter().map(|failed| failed.place).collect()
 }
 
 #[tokio::test]

@@ -55,6 +55,20 @@ pub struct Account {
 }
 
 impl Account {
+    /// Returns its figures alone.
+    pub(super) fn without_holds(&self) -> Self {
+        Self {
+            id: self.id,
+            user: self.user,
+            trading: self.trading,
+            asset: self.asset.clone(),
+            balance: self.balance,
+            locked: self.locked,
+            sequence: self.sequence,
+            holds: BTreeMap::new(),
+        }
+    }
+
     /// Returns a hold; zero when there is none.
     #[must_use]
     pub fn hold(&self, key: &HoldKey) -> Money {

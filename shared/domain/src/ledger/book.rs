@@ -1,10 +1,11 @@
 //! The accounts and orders of a batch.
 
-use super::account::Account;
+use super::account::{Account, Held, HoldKey};
 use super::effect::Effect;
-use super::names::OrderId;
+use super::names::{OrderId, Pair};
 use super::order::Order;
 use crate::ids::{AccountId, TradingId};
+use crate::money::Money;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The accounts of a batch, without deleted ones, and the orders that its commands name.
@@ -12,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Book {
     accounts: BTreeMap<AccountId, Account>,
     of_trading: BTreeMap<TradingId, BTreeSet<AccountId>>,
-    /// The orders of each id, one for each pair.
-    orders: BTreeMap<(TradingId, OrderId), Vec<Order>>,
+    /// The orders of each id by pair.
+    orders: BTreeMap<(TradingId, OrderId), BTreeMap<Option<Pair>, Order>>,
 }
 
 impl Book {
@@ -24,20 +25,36 @@ impl Book {
         self.accounts.insert(account.id, account);
     }
 
+    /// Inserts a hold of an account or replaces its state; without an amount it is removed.
+    pub fn insert_hold(&mut self, id: AccountId, key: HoldKey, held: Held) {
+        let Some(account) = self.accounts.get_mut(&id) else {
+            return;
+        };
+
+        if held.amount == Money::ZERO {
+            account.holds.remove(&key);
+        } else {
+            account.holds.insert(key, held);
+        }
+    }
+
     /// Inserts an order or replaces its state. One with a pair takes the place of the order without a pair.
     pub fn insert_order(&mut self, order: Order) {
         let key = (order.key.trading, order.key.id.clone());
         let orders = self.orders.entry(key).or_default();
 
-        orders.retain(|other| other.key.pair.is_some() && other.key.pair != order.key.pair);
-        orders.push(order);
+        orders.remove(&None);
+        orders.insert(order.key.pair.clone(), order);
     }
 
     /// Returns the orders of an id, one for each pair.
-    #[must_use]
-    pub fn orders(&self, trading: TradingId, id: &OrderId) -> &[Order] {
+    pub fn orders<'a>(
+        &'a self,
+        trading: TradingId,
+        id: &OrderId,
+    ) -> impl Iterator<Item = &'a Order> + Clone + use<'a> {
         let orders = self.orders.get(&(trading, id.clone()));
-        orders.map_or(&[], Vec::as_slice)
+        orders.into_iter().flat_map(BTreeMap::values)
     }
 
     /// Returns the ids of the accounts of a trading.
@@ -59,8 +76,15 @@ impl Book {
 
     /// Applies an effect, which must come from [`super::apply`] on this state of the book.
     pub fn commit(&mut self, effect: &Effect) {
-        for account in &effect.accounts {
-            self.accounts.insert(account.id, account.clone());
+        for changed in &effect.accounts {
+            if let Some(account) = self.accounts.get_mut(&changed.id) {
+                account.balance = changed.balance;
+                account.locked = changed.locked;
+                account.sequence = changed.sequence;
+            }
+        }
+        for change in &effect.holds {
+            self.insert_hold(change.account, change.key.clone(), change.held);
         }
         for order in &effect.orders {
             self.insert_order(order.clone());

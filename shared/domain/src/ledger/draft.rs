@@ -17,6 +17,7 @@ use crate::money::{Money, Number, Price};
 use crate::states::{Direction, DriftKind};
 use chrono::{DateTime, Utc};
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 /// The details of a posting besides its amount.
 #[derive(Clone, Default)]
@@ -37,8 +38,12 @@ pub(super) struct Draft<'a> {
     /// The time of the event.
     pub(super) at: DateTime<Utc>,
     pub(super) effect: Effect,
+    /// The changed holds of each account.
+    holds: BTreeMap<AccountId, BTreeMap<HoldKey, Held>>,
     /// Accounts whose figures are out of range, so that comparisons with them are meaningless.
     out_of_range: Vec<AccountId>,
+    /// An order would hold on, or be filled by, more accounts than it may.
+    exceeds_accounts: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -48,11 +53,13 @@ impl<'a> Draft<'a> {
             trading,
             at,
             effect: Effect::default(),
+            holds: BTreeMap::new(),
             out_of_range: Vec::new(),
+            exceeds_accounts: false,
         }
     }
 
-    /// Returns an account in its drafted state.
+    /// Returns an account in its drafted state; its holds are those of the book.
     pub(super) fn account(&self, id: AccountId) -> Result<&Account> {
         let changed = self.effect.accounts.iter().find(|account| account.id == id);
         changed
@@ -67,11 +74,24 @@ impl<'a> Draft<'a> {
             Some(at) => at,
             None => {
                 let account = self.book.get(id).ok_or_else(|| unknown(id))?;
-                changed.push(account.clone());
+                changed.push(account.without_holds());
                 changed.len() - 1
             }
         };
         Ok(&mut changed[at])
+    }
+
+    /// Returns a hold in its drafted state; zero when there is none.
+    fn held(&self, id: AccountId, key: &HoldKey) -> Held {
+        let changed = self.holds.get(&id).and_then(|holds| holds.get(key));
+        let stored = || self.book.get(id).map(|account| account.held(key));
+
+        changed.copied().or_else(stored).unwrap_or_default()
+    }
+
+    /// Returns the amount of a hold in its drafted state.
+    pub(super) fn hold(&self, id: AccountId, key: &HoldKey) -> Money {
+        self.held(id, key).amount
     }
 
     pub(super) fn expect_asset(&self, id: AccountId, asset: &Asset) -> Result<()> {
@@ -114,7 +134,7 @@ impl<'a> Draft<'a> {
         let account = self.account(id)?;
         // At most the balance, as holds are part of it.
         let available = leg.holds.iter().try_fold(account.available(), |sum, key| {
-            sum.checked_add(account.hold(key))
+            sum.checked_add(self.hold(id, key))
         });
         let available = available.unwrap_or_default();
         let units = amount.units_rounded();
@@ -167,7 +187,7 @@ impl<'a> Draft<'a> {
     ) -> Result<i128> {
         let mut left = units;
         for key in holds {
-            let held = self.account(id)?.held(key);
+            let held = self.held(id, key);
             let units = held.amount.units();
             let consumed = units.min(left);
             if consumed > 0 {
@@ -189,17 +209,14 @@ impl<'a> Draft<'a> {
         let amount = self.money(id, units);
         let held = Held { amount, expires_at };
         let account = self.account(id)?;
-        let locked = account.locked.units() - account.hold(key).units() + units;
+        let locked = account.locked.units() - self.hold(id, key).units() + units;
         let locked = self.money(id, locked);
 
         let account = self.account_mut(id)?;
         account.locked = locked;
-        if amount == Money::ZERO {
-            account.holds.remove(key);
-        } else {
-            account.holds.insert(key.clone(), held);
-        }
 
+        let changed = self.holds.entry(id).or_default();
+        changed.insert(key.clone(), held);
         self.effect.holds.push(HoldChange {
             account: id,
             key: key.clone(),
@@ -224,7 +241,7 @@ impl<'a> Draft<'a> {
             return Err(shortage(rejection, account, &amount, available));
         }
 
-        let held = account.hold(&key).units();
+        let held = self.hold(hold.account, &key).units();
         self.compare(DriftKind::Rounded, "amount", &hold.amount, &amount);
         self.set_hold(hold.account, &key, held + units, lock.expires_at)?;
         self.note_lock(hold, &key)
@@ -235,9 +252,9 @@ impl<'a> Draft<'a> {
         let amount = positive(hold.account, &hold.asset, &hold.amount)?;
         let holds = self.unlockable(hold, &amount);
         let account = self.account(hold.account)?;
-        let held = holds
-            .iter()
-            .try_fold(Money::ZERO, |sum, key| sum.checked_add(account.hold(key)));
+        let held = holds.iter().try_fold(Money::ZERO, |sum, key| {
+            sum.checked_add(self.hold(hold.account, key))
+        });
         let held = held.unwrap_or_default();
         if amount > held.into() && hold.order.is_none() {
             let rejection = Rejection::UnlockExceedsLocked;
@@ -312,6 +329,9 @@ impl<'a> Draft<'a> {
     pub(super) fn finish(self) -> Result<Effect> {
         match self.out_of_range.first() {
             Some(account) => Err(Rejected::of_account(Rejection::AmountOutOfRange, *account)),
+            None if self.exceeds_accounts || self.exceeds_pairs() => {
+                Err(Rejection::OrderTooLarge.into())
+            }
             None => Ok(self.effect),
         }
     }

@@ -62,7 +62,7 @@ pub struct Effect {
     pub postings: Vec<Posting>,
     /// The changed holds.
     pub holds: Vec<HoldChange>,
-    /// The complete new state of every changed account.
+    /// The new figures of every changed account, without its holds.
     pub accounts: Vec<Account>,
     /// The complete new state of every changed order, the last one of each counts.
     pub orders: Vec<Order>,

@@ -36,6 +36,9 @@ pub const fn says_filled(status: &str) -> bool {
     status.eq_ignore_ascii_case(OrderStatus::Filled.as_str())
 }
 
+/// Accounts that an order remembers, and so may hold something on, at most.
+const ORDER_ACCOUNTS_MAX: usize = 20;
+
 /// A step of an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OrderStep {
@@ -80,7 +83,7 @@ pub struct Order {
     pub fills: i32,
     /// The status.
     pub status: OrderStatus,
-    /// The accounts that its events named.
+    /// The accounts that its events named, at most [`ORDER_ACCOUNTS_MAX`].
     pub accounts: BTreeSet<AccountId>,
     /// The last lock for it, until its hold is used up.
     pub last_lock: Option<(AccountId, Money)>,
@@ -118,6 +121,15 @@ impl Order {
     pub(super) fn see(&mut self, at: DateTime<Utc>) {
         self.first_event_time = self.first_event_time.min(at);
         self.last_event_time = self.last_event_time.max(at);
+    }
+
+    /// Records that an event of the order names an account. Returns false when the order remembers too many others.
+    pub(super) fn name_account(&mut self, id: AccountId) -> bool {
+        let has_room = self.accounts.len() < ORDER_ACCOUNTS_MAX;
+        if has_room {
+            self.accounts.insert(id);
+        }
+        has_room || self.accounts.contains(&id)
     }
 
     /// Records the terms. The amount of `orders.created` counts; in other events some bots give that of the fill.

@@ -51,6 +51,9 @@ text_enum! {
         /// An amount or a balance would have more than twenty integer digits.
         #[error("an amount or a balance would have more than 20 integer digits")]
         AmountOutOfRange = "AMOUNT_OUT_OF_RANGE",
+        /// The order id would be used on too many pairs, or the order on too many accounts.
+        #[error("an order id is used on at most 100 pairs, and an order on at most 20 sub-accounts")]
+        OrderTooLarge = "ORDER_TOO_LARGE",
     }
 }
 

@@ -92,7 +92,7 @@ impl Replay {
         let logs: Vec<Uuid> = self.log.iter().map(|id| id.0).collect();
 
         audit::Action {
-            name: "dead_letter.replay",
+            name: audit::ActionName::DeadLetterReplay,
             resource: "dead_letter",
             id: Some(self.id.to_string()),
             before: None,

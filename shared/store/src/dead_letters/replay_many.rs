@@ -115,7 +115,9 @@ async fn replay_one(
                 .as_ref()
                 .filter(|_| effect.refused.is_none())
             {
-                audit::record(&mut transaction, actor, &effect.action(options)).await?;
+                let action = effect.action(options);
+                let recorded = audit::record(&mut transaction, actor, &action).await?;
+                recorded.unlogged();
             }
             transaction.commit().await?;
         }

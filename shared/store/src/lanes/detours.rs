@@ -1,11 +1,12 @@
 //! Detours: users whose messages a lane passes over, because they publish more than their share, and processes beside those of
 //! others. A detour has a cursor of its own, and ends when it has caught up with the lane's.
 
-use super::columns::{convert, sequences};
+use super::columns::{KeyColumns, convert, known_streams, sequences};
 use crate::column::values;
 use crate::error::Result;
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
+use std::collections::BTreeSet;
 use tiris_domain::ids::UserId;
 use tiris_domain::lane::LaneKey;
 use uuid::Uuid;
@@ -35,6 +36,16 @@ pub async fn of_lane(executor: impl PgExecutor<'_>, key: LaneKey) -> Result<Vec<
     .bind(i32::from(key.lane))
     .fetch_all(executor)
     .await?)
+}
+
+/// Returns the lanes with detours.
+pub async fn lanes(executor: impl PgExecutor<'_>) -> Result<BTreeSet<LaneKey>> {
+    let lanes: Vec<KeyColumns> =
+        sqlx::query_as("SELECT DISTINCT stream, lane FROM lane_detours WHERE stream = ANY($1)")
+            .bind(known_streams())
+            .fetch_all(executor)
+            .await?;
+    Ok(lanes.into_iter().map(LaneKey::from).collect())
 }
 
 /// The detours of a user, over all lanes.

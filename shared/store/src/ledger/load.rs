@@ -149,7 +149,8 @@ pub(super) async fn holds<'a>(
         .await?;
 
     for row in rows {
-        let Some(mut account) = book.get(AccountId(row.sub_account_id)).cloned() else {
+        let id = AccountId(row.sub_account_id);
+        let Some(trading) = book.get(id).map(|account| account.trading) else {
             continue;
         };
         let key = HoldKey {
@@ -157,7 +158,7 @@ pub(super) async fn holds<'a>(
             pair: column::pair(&row.symbol)?,
         };
         let order = key.order.as_ref();
-        if order.is_some_and(|id| book.orders(account.trading, id).is_empty()) {
+        if order.is_some_and(|id| book.orders(trading, id).next().is_none()) {
             // Its first order and hold were committed while this transaction waited for the account.
             return Err(LostRace.into());
         }
@@ -166,8 +167,7 @@ pub(super) async fn holds<'a>(
             amount: row.amount.0,
             expires_at: row.expires_at,
         };
-        account.holds.insert(key, held);
-        book.insert(account);
+        book.insert_hold(id, key, held);
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 mod auditor;
 mod bots;
 mod dead_letters;
+mod detours;
 mod executions;
 mod lease_model;
 mod ledger;

@@ -1,5 +1,6 @@
 //! Measures a trading, on the replica if that has all its transactions.
 
+use crate::http::answer;
 use crate::http::problem::Problem;
 use crate::routes::prelude::*;
 use crate::routes::range::ends;
@@ -21,6 +22,7 @@ pub(super) struct Wanted {
 /// Measures a trading; `None` if no quote is given and no transaction has a price.
 pub(super) async fn measured(
     state: &State,
+    permits: &mut answer::Answer,
     user: UserId,
     trading: TradingId,
     wanted: Wanted,
@@ -40,8 +42,7 @@ pub(super) async fn measured(
     };
 
     let _place = state.streams.measures.take(user)?;
-    // The semaphore leaves database connections to other requests; it is never closed.
-    let _turn = state.streams.reads.acquire().await.ok();
+    let _turn = permits.turn().await?;
     let replica = match tradings::last_change(&state.pool, trading).await? {
         Some(newest) => state.histories.replica(newest).await,
         None => None,

@@ -13,6 +13,10 @@ use crate::states::DriftKind;
 /// How much more than the bare need of an order a lock may hold for fees, in percent.
 const FEE_MARGIN_PERCENT: i128 = 5;
 
+/// Pairs on which an order id is used, at most. An event of an order loads all orders of the id with their holds, so that
+/// without limits one event could take more time or memory than a batch may, and stop its lane for other users.
+const ORDER_PAIRS_MAX: usize = 100;
+
 /// The order that a lock, unlock or movement means.
 pub(in crate::ledger) struct Target {
     /// The pair; `None` when it is not known.
@@ -37,7 +41,7 @@ impl Draft<'_> {
             .orders
             .iter()
             .filter(|order| order.key.id == *id);
-        let stored = self.book.orders(self.trading, id).iter().filter(|stored| {
+        let stored = self.book.orders(self.trading, id).filter(|stored| {
             let is_changed = |order: &Order| {
                 order.key.id == *id
                     && (order.key.pair == stored.key.pair || stored.key.pair.is_none())
@@ -97,7 +101,7 @@ impl Draft<'_> {
 
         let changed = self.effect.orders.iter().position(is_meant);
         let at = changed.unwrap_or_else(|| {
-            let mut stored = self.book.orders(self.trading, id).iter();
+            let mut stored = self.book.orders(self.trading, id);
             let order = stored.find(|order| is_meant(order)).cloned();
             let order = order.unwrap_or_else(|| {
                 let ordinal = self.orders(id).count();
@@ -150,14 +154,15 @@ impl Draft<'_> {
 
         let account = self.account(hold.account)?;
         let asset = account.asset.clone();
-        let held: Number = account.hold(key).into();
+        let held: Number = self.hold(hold.account, key).into();
         let locked = hold.amount.rounded().to_money().unwrap_or_default();
         let order = self.order_mut(id, key.pair.as_ref());
         let is_repeated = order.fills == 0 && order.last_lock == Some((hold.account, locked));
         let excess = excess(order, &asset, &held);
 
-        order.accounts.insert(hold.account);
+        let has_room = order.name_account(hold.account);
         order.last_lock = Some((hold.account, locked));
+        self.exceeds_accounts |= !has_room;
         if is_repeated {
             self.note(DriftKind::RepeatedLock, locked.into());
         }
@@ -190,10 +195,11 @@ impl Draft<'_> {
             return Ok(());
         }
 
-        let account = self.account(hold.account)?;
-        let is_used_up = holds.iter().all(|key| account.hold(key) == Money::ZERO);
+        let is_used_up = holds
+            .iter()
+            .all(|key| self.hold(hold.account, key) == Money::ZERO);
         let order = self.order_mut(id, target.pair.as_ref());
-        order.accounts.insert(hold.account);
+        order.name_account(hold.account);
         if is_used_up {
             order.last_lock = None;
         }
@@ -225,9 +231,8 @@ impl Draft<'_> {
         account: AccountId,
     ) -> Result<()> {
         let pair = self.resolve(id, pair).pair;
-        let state = self.account(account)?;
         let mut holds = self.usable(id, pair.as_ref()).into_iter();
-        let is_used_up = holds.all(|key| state.hold(&key) == Money::ZERO);
+        let is_used_up = holds.all(|key| self.hold(account, &key) == Money::ZERO);
         if !is_used_up {
             return Ok(());
         }
@@ -252,7 +257,9 @@ impl Draft<'_> {
         let is_creation = event.step == OrderStep::Created;
         order.describe(event.side, &event.terms, is_creation);
         order.take_step(event.step);
-        order.accounts.extend(event.account);
+        if let Some(account) = event.account {
+            order.name_account(account);
+        }
 
         let has_ended = order.status.has_ended();
         let expects_hold = order.fills == 0 && order.last_lock.is_some();
@@ -281,7 +288,7 @@ impl Draft<'_> {
         });
         let fees = fees.collect::<Result<Vec<_>>>()?;
         let order = self.order_mut(id, Some(&pair));
-        add_fill(order, trade, filled, fees);
+        let has_room = add_fill(order, trade, filled, fees);
 
         let step = OrderStep::Filled {
             ends: trade.ends_order,
@@ -289,6 +296,7 @@ impl Draft<'_> {
         order.take_step(step);
         let excess = order.excess();
         let has_ended = order.status.has_ended();
+        self.exceeds_accounts |= !has_room;
         if let Some(excess) = excess.filter(|_| filled.volume.is_positive()) {
             self.note(DriftKind::Overfilled, excess.into());
         }
@@ -296,6 +304,20 @@ impl Draft<'_> {
             self.end(id, &pair)?;
         }
         Ok(())
+    }
+
+    /// Returns whether the command is about a new order of an id that is used on as many pairs as it may.
+    pub(in crate::ledger) fn exceeds_pairs(&self) -> bool {
+        let mut excessive = self
+            .effect
+            .orders
+            .iter()
+            .filter(|order| order.ordinal >= ORDER_PAIRS_MAX);
+
+        excessive.any(|order| {
+            let mut stored = self.book.orders(self.trading, &order.key.id);
+            stored.all(|stored| stored.ordinal != order.ordinal)
+        })
     }
 
     /// Releases what an order that has ended holds on any account; returns whether it held anything. The holds of locks
@@ -326,30 +348,33 @@ fn excess(order: &Order, asset: &Asset, held: &Number) -> Option<Number> {
     Some(held.minus(&need))
 }
 
-/// Adds a fill to its order. Sums end at the limit of the books, because a fill is a fact whatever the others were.
+/// Adds a fill to its order. Sums end at the limit of the books, because a fill is a fact whatever the others were. Returns
+/// false when the order remembers too many other accounts.
 fn add_fill(
     order: &mut Order,
     trade: &Trade,
     filled: &Filled<'_>,
     fees: Vec<(AccountId, Asset, &Number)>,
-) {
+) -> bool {
     order.side = Some(trade.side);
     if let Some(terms) = &trade.terms {
         order.describe(trade.side, terms, false);
     }
-    order
-        .accounts
-        .extend([trade.stock_account, trade.currency_account]);
+    let mut has_room = true;
+    for account in [trade.stock_account, trade.currency_account] {
+        has_room &= order.name_account(account);
+    }
 
     order.filled = order.filled.saturating_add(filled.volume);
     order.quote_filled = order.quote_filled.saturating_add(filled.value);
     for (account, asset, amount) in fees {
         let total = order.fees.entry(asset).or_default();
         *total = total.saturating_add(amount.rounded().to_money().unwrap_or_default());
-        order.accounts.insert(account);
+        has_room &= order.name_account(account);
     }
     order.fees.retain(|_, total| *total != Money::ZERO);
     order.fills += i32::from(filled.volume.is_positive());
+    has_room
 }
 
 impl Trade {

@@ -31,9 +31,10 @@ fn cancel(id: &str) -> Command {
 /// Returns the only order with an id.
 #[track_caller]
 fn only(book: &Book, id: &str) -> crate::ledger::Order {
-    match book.orders(TRADING, &id.parse().expect(id)) {
+    let orders: Vec<_> = book.orders(TRADING, &id.parse().expect(id)).collect();
+    match orders[..] {
         [order] => order.clone(),
-        orders => panic!("{orders:?}"),
+        _ => panic!("{orders:?}"),
     }
 }
 
@@ -69,6 +70,63 @@ fn one_id_on_two_pairs_is_two_orders() {
 
     assert!(done.drift.is_empty(), "{done:?}");
     assert_eq!(state(&book, CURRENCY), "1000, 500 locked");
+}
+
+#[test]
+fn an_order_id_is_used_on_a_hundred_pairs_at_most() {
+    let mut book = book();
+    for number in 0..100 {
+        let pair = format!("A{number}/USDT");
+        effect(&mut book, &lock_for("0.5", "o", Some(&pair)));
+    }
+
+    rejects(&book, &cancel("o"), Rejection::OrderTooLarge);
+    rejects(&book, &fill("o", "1", "1", true), Rejection::OrderTooLarge);
+
+    effect(&mut book, &lock_for("0.5", "o", Some("A99/USDT")));
+    effect(&mut book, &cancel("other"));
+    assert_eq!(state(&book, CURRENCY), "1000, 50.5 locked");
+}
+
+#[test]
+fn an_order_names_twenty_accounts_at_most() {
+    let mut book = book();
+    let mut lock = |number| {
+        let id = AccountId(Uuid::from_u128(number));
+        book.insert(account(id, OWNER, TRADING, "USDT", "1"));
+        let lock = lasting(Hold {
+            account: id,
+            ..held_amount("1", order("o"))
+        });
+        let outcome = run(&book, &lock).map_err(|rejected| rejected.rejection);
+        outcome.map(|effect| book.commit(&effect))
+    };
+
+    for number in 1_000..1_020 {
+        lock(number).expect("within the limit");
+    }
+    assert_eq!(lock(1_020), Err(Rejection::OrderTooLarge));
+
+    rejects(&book, &fill("o", "1", "1", false), Rejection::OrderTooLarge);
+
+    let ended = effect(&mut book, &cancel("o"));
+    assert_eq!(ended.holds.len(), 20);
+}
+
+/// Otherwise a batch would hold as many copies of the holds of an account as it has events.
+#[test]
+fn an_effect_names_only_the_holds_that_change() {
+    let mut book = book();
+    for id in ["a", "b", "c"] {
+        effect(&mut book, &lock_for("1", id, None));
+    }
+
+    let done = effect(&mut book, &lock_for("2", "b", None));
+
+    assert!(done.accounts.iter().all(|account| account.holds.is_empty()));
+    assert_eq!(done.holds.len(), 1);
+    assert_eq!(state(&book, CURRENCY), "1000, 5 locked");
+    assert_eq!(held(&book, order("b")), money("3"));
 }
 
 #[test]
@@ -285,7 +343,8 @@ fn the_orders_of_an_id_are_numbered() {
     effect(&mut book, &lock_for("1", "o", Some("BTC/USDT")));
     effect(&mut book, &lock_for("1", "o", Some("BNB/USDT")));
 
-    let orders = book.orders(TRADING, &"o".parse().expect("an id"));
+    let mut orders: Vec<_> = book.orders(TRADING, &"o".parse().expect("an id")).collect();
+    orders.sort_by_key(|order| order.ordinal);
     let ordinals = orders
         .iter()
         .map(|order| (order.ordinal, order.key.pair.clone()));
@@ -354,7 +413,7 @@ proptest! {
 
         for id in ["A", "B"] {
             let id: OrderId = id.parse().expect(id);
-            let orders = book.orders(TRADING, &id);
+            let orders: Vec<_> = book.orders(TRADING, &id).collect();
             let has_ended = |pair: Option<&Pair>| {
                 let mut meant = orders.iter().filter(|order| pair.is_none() || order.key.pair.as_ref() == pair);
                 meant.clone().next().is_some() && meant.all(|order| order.status.has_ended())

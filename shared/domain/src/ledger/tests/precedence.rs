@@ -217,6 +217,7 @@ fn rejections_are_listed_by_precedence() {
         "INSUFFICIENT_BALANCE",
         "UNLOCK_EXCEEDS_LOCKED",
         "AMOUNT_OUT_OF_RANGE",
+        "ORDER_TOO_LARGE",
     ];
 
     assert_eq!(codes, expected);

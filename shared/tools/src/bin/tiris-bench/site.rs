@@ -7,7 +7,7 @@ use crate::stage::{Database, Stage};
 use crate::worker::{self, Backlog, Drained};
 use anyhow::{Result, ensure};
 use tiris_testing::{NatsServer, View};
-use tiris_tools::{Curve, EventIds, Population};
+use tiris_tools::{Curve, EventIds, Population, bot_url};
 use tokio_util::sync::CancellationToken;
 
 /// The log levels of every scenario but OVERHEAD.
@@ -87,7 +87,7 @@ impl Site {
     /// Publishes the next `count` events, `rate` a second or, with 0, as fast as possible.
     pub(crate) async fn publish(&mut self, count: u64, ids: EventIds, rate: u64) -> Result<()> {
         let events = Events {
-            nats_url: self.nats.url(),
+            nats_url: bot_url(self.nats.port()),
             load: Load::Movements(self.population, ids),
             numbers: self.events..self.events + count,
             rate,

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, ProcessCommand, scratch_dir};
-use tiris_tools::{ApiServer, Population, check_books, verify_books};
+use tiris_tools::{ApiServer, Population, broker_accounts, check_books, verify_books};
 
 /// As on a small dedicated server: no checkpoint falls into one measurement and not into the other. Latency is measured
 /// by the timestamps of commits.
@@ -103,7 +103,11 @@ impl Stage {
     /// Starts a broker without streams.
     pub(crate) async fn nats(&self) -> Result<NatsServer> {
         let folder = self.folder.path().join(format!("nats-{}", self.number()));
-        NatsServer::start(&folder, NatsSettings::default()).await
+        let settings = NatsSettings {
+            more: broker_accounts(),
+            ..NatsSettings::default()
+        };
+        NatsServer::start(&folder, settings).await
     }
 
     /// Sets the log levels of a service and its log file. With logs off, metrics are off, too.

@@ -93,7 +93,7 @@ pub(crate) async fn all(
 
 /// Runs the verifier of an operator.
 async fn verify(run: &Run) -> Result<Check> {
-    let verified = tokio::time::timeout(VERIFY_LIMIT, run.system.migrate("verify")).await?;
+    let verified = tokio::time::timeout(VERIFY_LIMIT, run.system.verify()).await?;
     let findings = verified.err().map(|error| format!("{error:#}"));
     Ok(Check {
         what: "tiris-migrate verify",

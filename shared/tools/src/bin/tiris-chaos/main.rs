@@ -24,7 +24,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use tiris_runtime::shutdown;
 use tiris_testing::{View, dev_dir};
-use tiris_tools::exit_code;
+use tiris_tools::{Release, exit_code};
 
 /// Runs Tiris Backend under load, breaks it at random, and proves that its books are right afterwards
 ///
@@ -55,6 +55,10 @@ struct Cli {
     /// Ingest processes
     #[arg(long, env = "CHAOS_WORKERS", value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u16).range(2..=16))]
     workers: u16,
+    /// Folder with tiris-api, tiris-ingest and tiris-migrate of an earlier release, from which the rollout begins; an empty
+    /// one is none
+    #[arg(long, env = "CHAOS_OLD_BIN", value_name = "FOLDER")]
+    old_bin: Option<PathBuf>,
     /// Also write the report to this file, as JSON
     #[arg(long, env = "CHAOS_REPORT", value_name = "FILE")]
     report: Option<PathBuf>,
@@ -72,7 +76,7 @@ enum Scenario {
     Faults,
     /// Restarts every process in turn under load and REST requests
     Rolling,
-    /// The schema changes under running processes, and new ones join them
+    /// The schema changes under running processes, those of an earlier release if there is one, and new ones join them
     Rollout,
     /// The primary becomes read-only and a standby is promoted
     Failover,
@@ -131,6 +135,17 @@ async fn run(cli: Cli) -> Result<bool> {
 }
 
 impl Cli {
+    /// Returns the release that a rollout begins with.
+    fn earlier(&self) -> Result<Option<Release>> {
+        let Some(folder) = &self.old_bin else {
+            return Ok(None);
+        };
+        let mut files = std::fs::read_dir(folder)
+            .with_context(|| format!("--old-bin: cannot read {}", folder.display()))?;
+        let is_empty = files.next().is_none();
+        (!is_empty).then(|| Release::in_folder(folder)).transpose()
+    }
+
     fn options(&self) -> Result<Options> {
         let seed = self.seed.unwrap_or_else(rand::random);
         let keep = match &self.keep {
@@ -145,6 +160,7 @@ impl Cli {
             soak_seconds: self.soak_seconds,
             events: self.events.unwrap_or(usual),
             workers: usize::from(self.workers),
+            earlier: self.earlier()?,
             keep,
             stop: shutdown::on_signals()?,
             view: View::new(self.verbose),

@@ -5,10 +5,9 @@ use crate::load::publish;
 use crate::load::script;
 use crate::load::users::create;
 use crate::run::{Load, Options, Run};
-use crate::system::System;
+use crate::system::{Setup, System};
 use crate::tally::Tally;
 use anyhow::Result;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tiris_tools::Stall;
@@ -27,16 +26,21 @@ pub(crate) struct Publishing {
 }
 
 impl Publishing {
-    /// Starts the system and its load. With `data`, the database lies in this folder.
-    pub(crate) async fn begin(
+    /// Starts the system and its load.
+    pub(crate) async fn begin(load: Load, options: &Options) -> Result<(Arc<Run>, Self)> {
+        Self::begin_on(Setup::new(options), load, options).await
+    }
+
+    /// Like [`Self::begin`], on another system than the usual one.
+    pub(crate) async fn begin_on(
+        setup: Setup<'_>,
         load: Load,
         options: &Options,
-        data: Option<&Path>,
     ) -> Result<(Arc<Run>, Self)> {
         options.view.phase(&format!("{}: starting", load.name), 0);
         let (users, scripts) = script::draw_all(options.seed, load.events).await?;
         let planned = scripts.iter().map(Vec::len).sum::<usize>();
-        let system = System::start(options.workers, data).await?;
+        let system = System::start(setup).await?;
         create(&system.pool, &users).await?;
 
         let run = Arc::new(Run {

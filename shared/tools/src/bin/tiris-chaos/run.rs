@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use tiris_testing::View;
+use tiris_tools::Release;
 use tokio_util::sync::CancellationToken;
 
 /// The settings of all scenarios.
@@ -17,6 +18,8 @@ pub(crate) struct Options {
     pub(crate) soak_seconds: u32,
     pub(crate) events: u32,
     pub(crate) workers: usize,
+    /// The release that a rollout begins with, if not this build.
+    pub(crate) earlier: Option<Release>,
     pub(crate) keep: PathBuf,
     pub(crate) stop: CancellationToken,
     pub(crate) view: View,

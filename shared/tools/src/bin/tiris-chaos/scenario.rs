@@ -9,5 +9,6 @@ pub(crate) mod restore;
 pub(crate) mod rolling;
 pub(crate) mod rollout;
 pub(crate) mod scale;
+mod servers;
 pub(crate) mod soak;
 pub(crate) mod trouble;

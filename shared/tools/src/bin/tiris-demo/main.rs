@@ -70,7 +70,7 @@ async fn run(settings: &Settings) -> Result<()> {
     let crossover = Crossover::new(settings.fast, settings.slow);
     let mut session = Session {
         bot: Bot::new(writer, place.stock, place.currency, crossover)?,
-        publisher: Publisher::connect(&nats, &stop).await?,
+        publisher: Publisher::connect(&nats, place.trading.user_id, &stop).await?,
         pace: (!settings.burst).then(|| Pace::new(settings.rate)),
         progress: Progress::new(file.as_ref().map(Vec::len).or(settings.limit)),
         stop: stop.clone(),

@@ -17,6 +17,7 @@ use tiris_domain::event::Kind;
 use tiris_runtime::config::NatsConfig;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Events without an order that may await their acknowledgement at once.
 const IN_FLIGHT_MAX: usize = 512;
@@ -63,12 +64,19 @@ pub(crate) struct Publisher {
 }
 
 impl Publisher {
-    /// Connects, and waits for the server until [`RETRY_LIMIT`].
-    pub(crate) async fn connect(nats: &NatsConfig, stop: &CancellationToken) -> Result<Self> {
+    /// Connects as a bot of `user`, and waits for the server until [`RETRY_LIMIT`].
+    pub(crate) async fn connect(
+        nats: &NatsConfig,
+        user: Uuid,
+        stop: &CancellationToken,
+    ) -> Result<Self> {
+        // The only inbox that the broker grants to bots.
+        let inbox = format!("_INBOX_{user}");
         let progress = Progress::new(None);
         let mut retry = Retry::new(stop);
         let client = loop {
             let options = tiris_runtime::nats::options(nats, "tiris-demo-bot").await?;
+            let options = options.custom_inbox_prefix(&inbox);
             let connected = options.connect(nats.servers.as_slice()).await;
             match connected.context("cannot reach NATS; is it up, and is NATS_URL right?") {
                 Ok(client) => break client,

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use std::collections::HashSet;
 use std::time::Duration;
 use tiris_runtime::config::NatsConfig;
-use tiris_testing::{NatsServer, eventually};
+use tiris_testing::{NatsServer, NatsSettings, eventually};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 const CANDLES: usize = 200;
+const USER: Uuid = Uuid::from_u128(7);
 
 async fn create_stream(server: &NatsServer) -> stream::Stream {
     let client = async_nats::connect(server.url())
@@ -43,11 +45,15 @@ async fn stored(stream: &stream::Stream) -> Vec<Bytes> {
 }
 
 async fn session(server: &NatsServer, rate: Option<u32>, stop: &CancellationToken) -> Session {
+    session_at(&server.url(), rate, stop).await
+}
+
+async fn session_at(url: &str, rate: Option<u32>, stop: &CancellationToken) -> Session {
     let config = NatsConfig {
-        servers: vec![server.url().parse().expect("an address")],
+        servers: vec![url.parse().expect("an address")],
         credentials_file: None,
     };
-    let publisher = Publisher::connect(&config, stop).await;
+    let publisher = Publisher::connect(&config, USER, stop).await;
     Session {
         bot: repeatable_bot(),
         publisher: publisher.expect("the server is up"),
@@ -154,4 +160,27 @@ async fn a_stop_ends_the_bot_when_no_stream_accepts_its_events() {
     assert!(!is_sent);
     assert_eq!(session.unsent, count);
     assert_eq!(session.publisher.tally.acknowledged, 0);
+}
+
+/// As `docker/make-secrets bot` creates it.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_login_of_a_bot_is_enough() {
+    let users = format!(
+        "no_auth_user: admin\nauthorization {{ users = [ {{ user: admin, password: a }}, {{ user: bot, password: b, permissions: {{ \
+         publish: {{ allow: [\"trading.>\"] }}, subscribe: {{ allow: [\"_INBOX_{USER}.>\"] }} }} }} ] }}\n"
+    );
+    let settings = NatsSettings {
+        more: users,
+        ..NatsSettings::default()
+    };
+    let server = NatsServer::private_with(settings).await.expect("a server");
+    create_stream(&server).await;
+    let login = server.url().replace("nats://", "nats://bot:b@");
+    let mut session = session_at(&login, None, &CancellationToken::new()).await;
+
+    let outcome = session.trade(candles(1, 20).into_iter(), true).await;
+
+    outcome.expect("every event is accepted");
+    let tally = &session.publisher.tally;
+    assert_eq!(tally.acknowledged, tally.total());
 }

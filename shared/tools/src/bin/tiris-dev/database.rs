@@ -1,40 +1,17 @@
-//! The database of the stack: its creation, schema and users.
+//! The database of the stack: its schema and users.
 
 use crate::folder::Folder;
 use crate::processes::quiet;
-use anyhow::{Context, Result, ensure};
-use sqlx::{Connection, Executor, PgConnection};
+use anyhow::{Result, ensure};
 use std::time::Duration;
 use tiris_tools::{IssuedToken, issue_token};
 
-/// The database of both services.
-pub(crate) const DATABASE: &str = "tiris";
 /// The user who trades.
 pub(crate) const DEMO_EMAIL: &str = "demo@tiris.local";
 pub(crate) const ADMIN_EMAIL: &str = "admin@tiris.local";
 /// Tokens live long, because a stack may run for weeks.
 const TOKEN_HOURS: &str = "--ttl-hours=720";
 const MIGRATE_LIMIT: Duration = Duration::from_secs(600);
-
-/// Creates the database unless it exists; `server_url` is that of another database of the server.
-pub(crate) async fn create(server_url: &str) -> Result<()> {
-    let mut connection = PgConnection::connect(server_url)
-        .await
-        .context("cannot connect to PostgreSQL")?;
-    let exists: bool =
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)")
-            .bind(DATABASE)
-            .fetch_one(&mut connection)
-            .await?;
-
-    if !exists {
-        connection
-            .execute("CREATE DATABASE tiris OWNER tiris_owner")
-            .await
-            .context("cannot create the database")?;
-    }
-    Ok(connection.close().await?)
-}
 
 /// Brings the schema up to date.
 pub(crate) async fn migrate(folder: &Folder, database_url: &str) -> Result<()> {

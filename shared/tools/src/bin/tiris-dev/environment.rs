@@ -1,6 +1,5 @@
 //! The addresses and tokens of a running stack, as variables that all our commands read.
 
-use crate::accounts::BOT_LOGIN;
 use crate::folder::{self, Folder};
 use crate::ports::Ports;
 use anyhow::{Context, Result};
@@ -9,7 +8,7 @@ use std::fs;
 use std::io::{ErrorKind, Write};
 use tempfile::NamedTempFile;
 use tiris_runtime::dev_stack::{self, FILE};
-use tiris_tools::IssuedToken;
+use tiris_tools::{IssuedToken, bot_url};
 
 /// The variable with the address to which a login returns; missing without the provider.
 pub(crate) const REDIRECT_URI: &str = "REDIRECT_URI";
@@ -35,10 +34,7 @@ impl Environment {
             ("INGEST_ADMIN_URL", http(ports.ingest_admin)),
             ("DATABASE_URL", database_url.to_owned()),
             ("NATS_URL", format!("nats://127.0.0.1:{}", ports.nats)),
-            (
-                BOT_NATS_URL,
-                format!("nats://{BOT_LOGIN}@127.0.0.1:{}", ports.nats),
-            ),
+            (BOT_NATS_URL, bot_url(ports.nats)),
             ("TOKEN", demo.token),
             ("ADMIN_TOKEN", admin.token),
             ("USER_ID", demo.user_id),

@@ -1,7 +1,7 @@
 //! The whole stack: its parts, started, watched and stopped in order.
 
 use crate::accounts;
-use crate::database::{self, ADMIN_EMAIL, DATABASE, DEMO_EMAIL};
+use crate::database::{self, ADMIN_EMAIL, DEMO_EMAIL};
 use crate::environment::Environment;
 use crate::folder::Folder;
 use crate::ports::Ports;
@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 use tiris_testing::{
     NatsServer, NatsSettings, OpenIdProvider, PgServer, PgSettings, PgStop, Process, ProcessCommand,
 };
-use tiris_tools::{READY_LIMIT, ready_url, service};
+use tiris_tools::{READY_LIMIT, broker_accounts, ready_url, service};
 
 /// Shorter than in production: the successor of the only worker waits for it after a crash.
 const LEASE_SECONDS: &str = "2";
@@ -36,6 +36,8 @@ pub(crate) struct Stack {
     folder: Folder,
     login: bool,
     ports: Ports,
+    /// Empty before the database exists.
+    database_url: String,
     postgres: Option<PgServer>,
     nats: Option<NatsServer>,
     provider: Option<OpenIdProvider>,
@@ -51,6 +53,7 @@ impl Stack {
             folder: folder.clone(),
             login,
             ports: Ports::choose(folder, login)?,
+            database_url: String::new(),
             postgres: None,
             nats: None,
             provider: None,
@@ -66,8 +69,8 @@ impl Stack {
         Environment::remove(&self.folder)?;
         self.start_part(Postgres).await?;
         self.start_part(Nats).await?;
-        database::create(&self.database_url("postgres")).await?;
-        let url = self.database_url(DATABASE);
+        self.create_database().await?;
+        let url = self.database_url.clone();
         database::migrate(&self.folder, &url).await?;
         let demo = database::token(&self.folder, &url, &[DEMO_EMAIL]).await?;
         let admin = database::token(&self.folder, &url, &[ADMIN_EMAIL, "--admin"]).await?;
@@ -82,6 +85,13 @@ impl Stack {
         let environment = Environment::new(&self.ports, self.login, &url, demo, admin);
         environment.write(&self.folder)?;
         Ok(environment)
+    }
+
+    async fn create_database(&mut self) -> Result<()> {
+        if let Some(postgres) = &self.postgres {
+            self.database_url = postgres.create_database().await?;
+        }
+        Ok(())
     }
 
     async fn start_part(&mut self, part: Part) -> Result<()> {
@@ -99,7 +109,7 @@ impl Stack {
                 let settings = NatsSettings {
                     port: Some(self.ports.nats),
                     durable: true,
-                    more: accounts::configuration(),
+                    more: broker_accounts(),
                 };
                 let folder = self.folder.join("nats");
                 accounts::adopt_streams(&folder.join("jetstream"))?;
@@ -141,9 +151,8 @@ impl Stack {
     }
 
     fn service(&self, program: &str, command: &str, admin_port: u16) -> Result<ProcessCommand> {
-        let database_url = self.database_url(DATABASE);
         let nats_url = self.nats.as_ref().map(NatsServer::url).unwrap_or_default();
-        Ok(service(program, command, &database_url, admin_port)?
+        Ok(service(program, command, &self.database_url, admin_port)?
             .log(self.folder.log(program))
             .signal_on_exit(Signal::SIGTERM)
             .env("NATS_URL", nats_url)
@@ -227,14 +236,6 @@ impl Stack {
             Api => self.api.as_mut(),
             Ingest => self.ingest.as_mut(),
         }
-    }
-
-    /// Returns the URL of a database; empty before PostgreSQL was started.
-    fn database_url(&self, database: &str) -> String {
-        let postgres = self.postgres.as_ref();
-        postgres
-            .map(|server| server.url(database))
-            .unwrap_or_default()
     }
 }
 

@@ -7,7 +7,7 @@ use crate::site::{Bench, LOG, Outcome, remove_broker, start_broker};
 use crate::stage::Database;
 use crate::worker::{self, Backlog, Drained};
 use anyhow::{Result, ensure};
-use tiris_tools::{BookedRows, OrderFlow, check_rows, count_rows, verify_books};
+use tiris_tools::{BookedRows, OrderFlow, bot_url, check_rows, count_rows, verify_books};
 
 /// As many accounts as in S1.
 const FLOW: OrderFlow = OrderFlow { tradings: 1_000 };
@@ -70,7 +70,7 @@ async fn backlog(bench: &Bench, events: u64) -> Result<Drained> {
     let database = database(bench).await?;
     let nats = start_broker(stage, &database).await?;
     let published = Events {
-        nats_url: nats.url(),
+        nats_url: bot_url(nats.port()),
         load: Load::Orders(FLOW),
         numbers: 0..events,
         rate: 0,

@@ -3,11 +3,14 @@
 use crate::load::event::{Message, Origin};
 use crate::load::users::User;
 use crate::run::Run;
+use crate::system::worker::LANES;
 use anyhow::{Result, ensure};
 use async_nats::jetstream;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tiris_domain::lane::lane_of;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// The pause after each event.
@@ -19,19 +22,19 @@ const LIMIT: Duration = Duration::from_secs(60);
 const FIRST_NUMBER: u32 = 50_000_000;
 
 /// Publishes events of a user one after the other.
-pub(crate) struct Probe {
+struct Probe {
     run: Arc<Run>,
     user: User,
 }
 
 impl Probe {
-    pub(crate) const fn new(run: Arc<Run>, user: User) -> Self {
+    const fn new(run: Arc<Run>, user: User) -> Self {
         Self { run, user }
     }
 
     /// Returns the times of all events until `stop`.
-    pub(crate) async fn run(self, stop: CancellationToken) -> Result<Vec<Duration>> {
-        let client = async_nats::connect(&self.run.system.nats_url).await?;
+    async fn run(self, stop: CancellationToken) -> Result<Vec<Duration>> {
+        let client = async_nats::connect(&self.run.system.bot_url).await?;
         let context = jetstream::new(client);
         let mut times = Vec::new();
 
@@ -84,6 +87,28 @@ impl Probe {
             tokio::time::sleep(POLL_INTERVAL).await;
         }
     }
+}
+
+/// The times of each probe with its lane.
+pub(crate) type Probes = JoinSet<Result<(Option<u16>, Vec<Duration>)>>;
+
+/// Starts a probe in every lane of `users`.
+pub(crate) fn in_each_lane(
+    run: &Arc<Run>,
+    users: &[User],
+    stop: &CancellationToken,
+) -> Result<Probes> {
+    let lanes = u16::try_from(LANES)?;
+    let mut probes = JoinSet::new();
+    for lane in (0..lanes).map(Some) {
+        let mut users = users.iter().filter(|user| user.is_prompt());
+        if let Some(user) = users.find(|user| lane_of(user.id, lanes) == lane) {
+            let probe = Probe::new(run.clone(), user.clone());
+            let stop = stop.clone();
+            probes.spawn(async move { Ok((lane, probe.run(stop).await?)) });
+        }
+    }
+    Ok(probes)
 }
 
 /// Returns the 99th percentile.

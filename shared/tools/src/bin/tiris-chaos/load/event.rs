@@ -13,6 +13,14 @@ pub(crate) struct Message {
     pub(crate) payload: Vec<u8>,
 }
 
+impl Message {
+    /// Returns whether the subject ends with a user.
+    pub(crate) fn names_user(&self) -> bool {
+        let last = self.subject.rsplit('.').next();
+        last.is_some_and(|last| Uuid::try_parse(last).is_ok())
+    }
+}
+
 /// The common fields of an event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Origin {

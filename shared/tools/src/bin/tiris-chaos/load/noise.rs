@@ -60,7 +60,7 @@ impl Kind {
 /// Publishes the noise as fast as the broker takes it.
 pub(crate) async fn publish(run: &Run, user: &User) -> Result<()> {
     let mut rng = seed::stream(run.options.seed, Purpose::Noise);
-    let context = jetstream::new(async_nats::connect(&run.system.nats_url).await?);
+    let context = jetstream::new(async_nats::connect(&run.system.bot_url).await?);
     let mut raw = RawPublisher::connect(run.system.nats.lock().await.port()).await?;
     let mut acks = VecDeque::new();
     let mut bytes = 0;
@@ -147,7 +147,9 @@ impl RawPublisher {
     async fn connect(port: u16) -> Result<Self> {
         let mut socket = TcpStream::connect(("127.0.0.1", port)).await?;
         socket
-            .write_all(b"CONNECT {\"verbose\":false,\"headers\":true,\"protocol\":1}\r\n")
+            .write_all(
+                b"CONNECT {\"user\":\"bot\",\"pass\":\"bot\",\"verbose\":false,\"headers\":true,\"protocol\":1}\r\n",
+            )
             .await?;
         Ok(Self(socket))
     }

@@ -1,5 +1,6 @@
 //! A publisher: publishes its script in order, and the same bytes again after a failure.
 
+use super::event::Message;
 use super::late::LateResource;
 use super::script::{Sort, Step};
 use crate::run::Run;
@@ -22,12 +23,10 @@ pub(crate) async fn run(
     late: Sender<LateResource>,
     script: Vec<Step>,
 ) -> Result<()> {
-    let client = async_nats::ConnectOptions::new()
-        .retry_on_initial_connect()
-        .connect(&run.system.nats_url)
-        .await?;
-    let mut context = jetstream::new(client);
-    context.set_timeout(ACK_LIMIT);
+    let bots = Bots {
+        bot: connect(&run.system.bot_url).await?,
+        owner: connect(&run.system.nats_url).await?,
+    };
     let duration = run.load.duration;
     let begun = Instant::now();
     let count = u32::try_from(script.len()).context("too long a script")?;
@@ -48,7 +47,7 @@ pub(crate) async fn run(
             .clamp(done + 1, done + WINDOW)
             .min(script.len());
 
-        let acknowledged = publish(&context, &script[done..until]).await;
+        let acknowledged = bots.publish(&script[done..until]).await;
         for step in &script[done..done + acknowledged] {
             count_step(&run, step);
             if let Some(resource) = step.late {
@@ -65,26 +64,53 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Publishes steps and returns the number acknowledged before the first failure.
-async fn publish(context: &jetstream::Context, steps: &[Step]) -> usize {
-    let mut acks = Vec::with_capacity(steps.len());
-    for step in steps {
-        let message = &step.message;
-        let sent = context.publish(message.subject.clone(), message.payload.clone().into());
-        match tokio::time::timeout(ACK_LIMIT, sent).await {
-            Ok(Ok(ack)) => acks.push(ack),
-            Ok(Err(_)) | Err(_) => break,
+async fn connect(url: &str) -> Result<jetstream::Context> {
+    let client = async_nats::ConnectOptions::new()
+        .retry_on_initial_connect()
+        .connect(url)
+        .await?;
+    let mut context = jetstream::new(client);
+    context.set_timeout(ACK_LIMIT);
+    Ok(context)
+}
+
+/// The connections of a publisher.
+struct Bots {
+    bot: jetstream::Context,
+    /// The account of bots does not have the subjects without a user.
+    owner: jetstream::Context,
+}
+
+impl Bots {
+    fn of(&self, message: &Message) -> &jetstream::Context {
+        match message.names_user() {
+            true => &self.bot,
+            false => &self.owner,
         }
     }
 
-    let mut acknowledged = 0;
-    for ack in acks {
-        if ack.await.is_err() {
-            break;
+    /// Publishes steps and returns the number acknowledged before the first failure.
+    async fn publish(&self, steps: &[Step]) -> usize {
+        let mut acks = Vec::with_capacity(steps.len());
+        for step in steps {
+            let message = &step.message;
+            let context = self.of(message);
+            let sent = context.publish(message.subject.clone(), message.payload.clone().into());
+            match tokio::time::timeout(ACK_LIMIT, sent).await {
+                Ok(Ok(ack)) => acks.push(ack),
+                Ok(Err(_)) | Err(_) => break,
+            }
         }
-        acknowledged += 1;
+
+        let mut acknowledged = 0;
+        for ack in acks {
+            if ack.await.is_err() {
+                break;
+            }
+            acknowledged += 1;
+        }
+        acknowledged
     }
-    acknowledged
 }
 
 fn count_step(run: &Run, step: &Step) {

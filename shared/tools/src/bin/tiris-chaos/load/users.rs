@@ -45,6 +45,12 @@ impl User {
         format!("user-{}@chaos.example", self.number)
     }
 
+    /// Returns whether no event of the first trading waits for something that is created late.
+    pub(crate) fn is_prompt(&self) -> bool {
+        let first = self.tradings[0].id;
+        !self.is_late && self.late.iter().all(|late| late.id != first)
+    }
+
     pub(crate) const fn publisher(&self) -> usize {
         self.number % PUBLISHERS
     }

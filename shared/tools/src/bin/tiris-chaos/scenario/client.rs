@@ -6,8 +6,8 @@ use crate::system::System;
 use anyhow::{Result, ensure};
 use rand::RngExt;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tiris_tools::ApiClient;
 use uuid::Uuid;
@@ -46,11 +46,26 @@ pub(crate) struct Response {
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
-    url: String,
+    addresses: Arc<Addresses>,
     token: String,
     account: RestAccount,
     /// The number of successful deposits.
     deposits: Arc<AtomicUsize>,
+}
+
+/// The APIs of a client, which take turns.
+#[derive(Debug)]
+struct Addresses {
+    urls: RwLock<Vec<String>>,
+    turn: AtomicUsize,
+}
+
+impl Addresses {
+    fn next(&self) -> String {
+        let urls = self.urls.read().unwrap_or_else(PoisonError::into_inner);
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        urls[turn % urls.len()].clone()
+    }
 }
 
 impl Client {
@@ -84,7 +99,10 @@ impl Client {
         };
         Ok(Self {
             http,
-            url,
+            addresses: Arc::new(Addresses {
+                urls: RwLock::new(vec![url]),
+                turn: AtomicUsize::new(0),
+            }),
             token,
             account,
             deposits: Arc::default(),
@@ -94,7 +112,7 @@ impl Client {
     /// Sends a request and returns the response of any status; none at all is an error.
     pub(crate) async fn send(&self, request: Request) -> Result<Response> {
         let http = &self.http;
-        let url = &self.url;
+        let url = self.addresses.next();
         let account = self.account.id;
         let builder = match request {
             Request::Account => http.get(format!("{url}/v1/sub-accounts/{account}")),
@@ -119,10 +137,39 @@ impl Client {
         })
     }
 
+    /// Sends requests to these APIs in turn from now on; at least one.
+    pub(super) fn send_to(&self, apis: &[String]) {
+        let urls = self.addresses.urls.write();
+        *urls.unwrap_or_else(PoisonError::into_inner) = apis.to_vec();
+    }
+
     /// Sends a request that must succeed.
     pub(crate) async fn expect_success(&self, request: Request) -> Result<()> {
         let Response { status, body, .. } = self.send(request).await?;
         ensure!(status < 300, "{request:?} got status {status}: {body}");
+        Ok(())
+    }
+
+    /// Sends one deposit to several APIs, as a client does that got no answer: only the first may book it.
+    pub(super) async fn deposit_once(&self, apis: &[String]) -> Result<()> {
+        let key = Uuid::new_v4().to_string();
+        let path = format!("/v1/sub-accounts/{}/deposit", self.account.id);
+        for api in apis {
+            let deposit = self.http.post(format!("{api}{path}"));
+            let response = deposit
+                .header("Idempotency-Key", &key)
+                .json(&json!({"amount": DEPOSIT}))
+                .bearer_auth(&self.token)
+                .send()
+                .await?;
+            let status = response.status();
+            ensure!(
+                status.is_success(),
+                "the deposit got {status} at {api}: {}",
+                response.text().await?
+            );
+        }
+        self.deposits.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
 

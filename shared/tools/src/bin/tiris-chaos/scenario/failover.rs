@@ -7,7 +7,8 @@ use crate::finish::end;
 use crate::publishing::Publishing;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
-use crate::system::worker::Worker;
+use crate::system::database_url;
+use crate::system::worker::{Place, Worker};
 use anyhow::{Context, Result, ensure};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ const LEFT: &str =
     "SELECT count(*) FROM pg_stat_activity WHERE application_name IN ('tiris-api', 'tiris-ingest')";
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
-    let (run, publishing) = Publishing::begin(LOAD, options, None).await?;
+    let (run, publishing) = Publishing::begin(LOAD, options).await?;
     let requests = Requests::begin(&run, Expect::SuccessOrUnavailable).await?;
     let switched = fail_over(&run, &requests).await;
     let accounts = requests.end(&run).await?;
@@ -106,10 +107,14 @@ async fn fail_over(run: &Arc<Run>, requests: &Requests) -> Result<(PgServer, Ear
 async fn start_early(run: &Run, standby: &PgServer) -> Result<Early> {
     let folder = run.system.folder().join("early");
     tokio::fs::create_dir(&folder).await?;
-    let nats = run.system.nats.lock().await.port();
-    let slot = run.system.workers.len();
-    let worker = Worker::start(slot, standby.port(), nats, &folder).await?;
-    let api = ApiServer::launch(&standby.url("postgres"), &folder, |command| {
+    let place = Place {
+        build: &run.system.build,
+        postgres: standby.port(),
+        nats: run.system.nats.lock().await.port(),
+        logs: &folder,
+    };
+    let worker = Worker::start(run.system.workers.len(), place).await?;
+    let api = ApiServer::launch(&database_url(standby.port()), &folder, |command| {
         command.log(folder.join("api.log"))
     })?;
     Ok(Early {

@@ -15,7 +15,7 @@ pub(crate) async fn run(options: &Options) -> Result<Outcome> {
         duration: Duration::from_secs(u64::from(options.seconds)),
         has_unreadable: false,
     };
-    let (run, publishing) = Publishing::begin(load, options, None).await?;
+    let (run, publishing) = Publishing::begin(load, options).await?;
     run.phase("injecting");
     let injected = faults::inject(&run).await;
     end(run, publishing, injected.map(|()| Vec::new())).await

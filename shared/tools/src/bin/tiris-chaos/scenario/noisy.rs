@@ -1,7 +1,7 @@
 //! One user publishes the worst valid and invalid events as fast as the broker takes them; the events of other users are
 //! committed almost as if nothing had happened.
 
-use crate::checks::probe::{Probe, p99};
+use crate::checks::probe::{in_each_lane, p99};
 use crate::finish::end;
 use crate::load::noise;
 use crate::publishing::Publishing;
@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tiris_domain::lane::lane_of;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Other users publish all the time.
@@ -30,7 +29,7 @@ const OTHER_LANES_MAX: Duration = Duration::from_millis(100);
 const DEBUG_FACTOR: u32 = 5;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
-    let (run, publishing) = Publishing::begin(LOAD, options, None).await?;
+    let (run, publishing) = Publishing::begin(LOAD, options).await?;
     let measured = measure(&run).await;
     end(run, publishing, measured.map(|()| Vec::new())).await
 }
@@ -42,15 +41,7 @@ async fn measure(run: &Arc<Run>) -> Result<()> {
     let noisy = run.users.first().context("no user")?;
     let noisy_lane = lane_of(noisy.id, lanes);
     let stop = CancellationToken::new();
-    let mut probes = JoinSet::new();
-    for lane in (0..lanes).map(Some) {
-        let mut others = run.users[1..].iter().filter(|user| !user.is_late);
-        if let Some(user) = others.find(|user| lane_of(user.id, lanes) == lane) {
-            let probe = Probe::new(run.clone(), user.clone());
-            let stop = stop.clone();
-            probes.spawn(async move { Ok::<_, anyhow::Error>((lane, probe.run(stop).await?)) });
-        }
-    }
+    let mut probes = in_each_lane(run, &run.users[1..], &stop)?;
 
     let published = noise::publish(run, noisy).await;
     tokio::time::sleep(LOAD.duration.saturating_sub(run.begun.elapsed())).await;

@@ -66,6 +66,13 @@ impl Requests {
         &self.clients[0]
     }
 
+    /// Sends requests to these APIs in turn from now on.
+    pub(super) fn send_to(&self, apis: &[String]) {
+        for client in &self.clients {
+            client.send_to(apis);
+        }
+    }
+
     /// Ends the requests and returns the accounts with their deposits.
     pub(super) async fn end(mut self, run: &Run) -> Result<Vec<RestAccount>> {
         self.stop.cancel();

@@ -24,7 +24,7 @@ const PAUSE: Duration = Duration::from_secs(6);
 const DEPOSITS: u32 = 20;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
-    let (run, publishing) = Publishing::begin(LOAD, options, None).await?;
+    let (run, publishing) = Publishing::begin(LOAD, options).await?;
     let done = lose_and_restore(&run).await;
     end(run, publishing, done).await
 }
@@ -48,7 +48,7 @@ async fn lose_and_restore(run: &Run) -> Result<Vec<RestAccount>> {
 
     let before = count_rows(&run.system.pool, "processed_events").await?;
     run.system.restore_database().await?;
-    run.system.migrate("after-restore").await?;
+    run.system.migrate(&["after-restore"]).await?;
     let after = count_rows(&run.system.pool, "processed_events").await?;
     run.faults.count("database restored");
     let lost = before.saturating_sub(after);

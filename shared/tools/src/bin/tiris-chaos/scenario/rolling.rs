@@ -19,7 +19,7 @@ const LOAD: Load = Load {
 };
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
-    let (run, publishing) = Publishing::begin(LOAD, options, None).await?;
+    let (run, publishing) = Publishing::begin(LOAD, options).await?;
     let requests = Requests::begin(&run, Expect::Success).await?;
     let rolled = roll(&run).await;
     let accounts = requests.end(&run).await?;

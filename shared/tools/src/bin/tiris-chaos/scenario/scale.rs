@@ -65,7 +65,7 @@ async fn measure(stage: &mut Stage, workers: usize) -> Result<u64> {
     stage.share(workers).await?;
 
     let begun = Instant::now();
-    let first = booked_events(&stage.pool).await?;
+    let first = booked_events(&stage.servers.pool).await?;
     stage.wait_until_done().await?;
     let took = begun.elapsed();
     stage.stop_workers().await?;
@@ -104,8 +104,8 @@ fn within(what: &'static str, took: Duration) -> Result<Check> {
 }
 
 async fn books(stage: &Stage) -> Check {
-    let counted = check_books(&stage.pool, stage.published).await;
-    let verified = verify_books(&stage.database_url).await;
+    let counted = check_books(&stage.servers.pool, stage.published).await;
+    let verified = verify_books(&stage.servers.database_url).await;
     let errors = [counted, verified].into_iter().filter_map(Result::err);
     Check {
         what: "books",
@@ -117,7 +117,7 @@ async fn books(stage: &Stage) -> Check {
 /// Checks that the event ids of each user rise in the order of the logs.
 async fn order(stage: &Stage) -> Result<Check> {
     let wrong = count_rows(
-        &stage.pool,
+        &stage.servers.pool,
         "(SELECT event_id, lag(event_id) OVER (PARTITION BY user_id ORDER BY timestamp, id) AS before \
          FROM trading_logs) l WHERE before >= event_id",
     )

@@ -97,8 +97,8 @@ async fn books(stage: &Stage, movements: u64) -> Check {
         postings: movements,
         logs: movements,
     };
-    let counted = check_rows(&stage.pool, expected).await;
-    let verified = verify_books(&stage.database_url).await;
+    let counted = check_rows(&stage.servers.pool, expected).await;
+    let verified = verify_books(&stage.servers.database_url).await;
     let errors = [counted, verified].into_iter().filter_map(Result::err);
     Check {
         what: "books",

@@ -7,6 +7,7 @@ use crate::publishing::Publishing;
 use crate::report::Outcome;
 use crate::run::{Load, Options, Run};
 use crate::seed::{self, Purpose};
+use crate::system::Setup;
 use crate::system::api::REQUEST_LIMIT;
 use crate::system::disk::Disk;
 use anyhow::{Context, Result};
@@ -36,7 +37,11 @@ const ALLOWED: [u16; 5] = [200, 201, 202, 503, 504];
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let disk = Disk::mount()?;
     let data = disk.as_ref().map(Disk::folder);
-    let (run, publishing) = Publishing::begin(LOAD, options, data.as_deref()).await?;
+    let setup = Setup {
+        data: data.as_deref(),
+        ..Setup::new(options)
+    };
+    let (run, publishing) = Publishing::begin_on(setup, LOAD, options).await?;
     let done = all(&run, disk.as_ref()).await;
     end(run, publishing, done).await
 }

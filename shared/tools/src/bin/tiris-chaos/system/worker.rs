@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tiris_testing::Proxy;
-use tiris_tools::Service;
+use tiris_tools::{Build, Service};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Lanes per stream: few, so that each worker's lanes change hands often.
@@ -14,14 +14,27 @@ pub(crate) const LANES: u32 = 4;
 /// The shortest lease that can be configured.
 pub(crate) const LEASE: Duration = Duration::from_secs(2);
 
+/// The program, servers and logs of a worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) build: &'a Build,
+    /// The port of PostgreSQL.
+    pub(crate) postgres: u16,
+    /// The port of NATS.
+    pub(crate) nats: u16,
+    /// The folder of the log.
+    pub(crate) logs: &'a Path,
+}
+
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) slot: usize,
+    build: Build,
     /// The proxy in front of PostgreSQL.
     pub(crate) postgres: Proxy,
     /// The proxy in front of NATS.
     pub(crate) nats: Proxy,
-    log: PathBuf,
+    pub(crate) log: PathBuf,
     service: Arc<Mutex<Service>>,
 }
 
@@ -33,14 +46,15 @@ pub(crate) struct Held {
 }
 
 impl Worker {
-    /// Starts a worker for the servers on these ports.
-    pub(crate) async fn start(slot: usize, postgres: u16, nats: u16, logs: &Path) -> Result<Self> {
-        let postgres = Proxy::start(postgres).await?;
-        let nats = Proxy::start(nats).await?;
-        let log = logs.join(format!("ingest-{slot}.log"));
-        let service = launch(slot, &postgres, &nats, &log)?;
+    /// Starts a worker without waiting until it is ready.
+    pub(crate) async fn start(slot: usize, place: Place<'_>) -> Result<Self> {
+        let postgres = Proxy::start(place.postgres).await?;
+        let nats = Proxy::start(place.nats).await?;
+        let log = place.logs.join(format!("ingest-{slot}.log"));
+        let service = launch(place.build, slot, &postgres, &nats, &log)?;
         Ok(Self {
             slot,
+            build: place.build.clone(),
             postgres,
             nats,
             log,
@@ -78,16 +92,28 @@ impl Held {
     /// Starts a new process in place of the ended one.
     pub(crate) fn start_again(&mut self) -> Result<()> {
         let worker = &self.worker;
-        *self.service = launch(worker.slot, &worker.postgres, &worker.nats, &worker.log)?;
+        *self.service = launch(
+            &worker.build,
+            worker.slot,
+            &worker.postgres,
+            &worker.nats,
+            &worker.log,
+        )?;
         Ok(())
     }
 }
 
-fn launch(slot: usize, postgres: &Proxy, nats: &Proxy, log: &Path) -> Result<Service> {
+fn launch(
+    build: &Build,
+    slot: usize,
+    postgres: &Proxy,
+    nats: &Proxy,
+    log: &Path,
+) -> Result<Service> {
     // Some workers commit small batches, some large ones, so that faults meet both.
     let batch_events = ["20", "100", "1000"][slot % 3];
     let database_url = database_url(postgres.port);
-    Service::launch("tiris-ingest", "run", &database_url, |command| {
+    Service::launch_of(build, "tiris-ingest", "run", &database_url, |command| {
         command
             .name(format!("ingest {slot}"))
             .env("NATS_URL", format!("nats://127.0.0.1:{}", nats.port))

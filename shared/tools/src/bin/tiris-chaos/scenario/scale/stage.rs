@@ -1,13 +1,11 @@
 //! The servers, workers without proxies, and users of the scenario.
 
+use crate::scenario::servers::Servers;
 use anyhow::{Result, ensure};
 use async_nats::jetstream;
 use chrono::Utc;
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, eventually, scratch_dir};
+use tiris_testing::eventually;
 use tiris_tools::{EventIds, Population, PublishWindow, Service, booked_events};
 use uuid::Uuid;
 
@@ -33,52 +31,35 @@ pub(super) struct HandOver {
 }
 
 pub(super) struct Stage {
-    // Fields are dropped in this order: workers before servers, the folder last.
+    // Fields are dropped in this order: workers before servers.
     workers: Vec<Service>,
-    pub(super) pool: PgPool,
     jetstream: jetstream::Context,
     pub(super) published: u64,
-    pub(super) database_url: String,
-    nats: NatsServer,
-    _postgres: PgServer,
-    folder: TempDir,
+    pub(super) servers: Servers,
 }
 
 impl Stage {
     pub(super) async fn start() -> Result<Self> {
-        let folder = scratch_dir("scale")?;
-        let home = folder.path().join("postgres");
-        let postgres = PgServer::start(&home, PgSettings::default()).await?;
-        let database_url = postgres.url("postgres");
-        tiris_migrations::up(&database_url).await?;
-        let nats = NatsServer::start(&folder.path().join("nats"), NatsSettings::default()).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .connect_lazy(&database_url)?;
-        USERS.create(&pool).await?;
-
+        let servers = Servers::start("scale", USERS).await?;
         Ok(Self {
             workers: Vec::new(),
-            pool,
-            jetstream: jetstream::new(async_nats::connect(nats.url()).await?),
+            jetstream: jetstream::new(async_nats::connect(servers.bot_url()).await?),
             published: 0,
-            database_url,
-            nats,
-            _postgres: postgres,
-            folder,
+            servers,
         })
     }
 
     fn launch(&self) -> Result<Service> {
+        let servers = &self.servers;
         let log = format!("ingest-{}.log", self.workers.len());
-        Service::launch("tiris-ingest", "run", &self.database_url, |command| {
+        Service::launch("tiris-ingest", "run", &servers.database_url, |command| {
             command
-                .env("NATS_URL", self.nats.url())
+                .env("NATS_URL", servers.nats.url())
                 .env("TIRIS_LANES", LANES.to_string())
                 .env("TIRIS_LEASE_SECONDS", LEASE.as_secs().to_string())
                 .env("TIRIS_USER_EVENTS_PER_MINUTE", "0")
                 .env("TIRIS_USER_BYTES_PER_MINUTE", "0")
-                .log(self.folder.path().join(log))
+                .log(servers.folder().join(log))
         })
     }
 
@@ -98,7 +79,7 @@ impl Stage {
                 "SELECT CASE WHEN lease_until > clock_timestamp() THEN owner END AS current, count(*) FROM ingest_lanes \
                  GROUP BY current",
             )
-            .fetch_all(&self.pool)
+            .fetch_all(&self.servers.pool)
             .await?;
             let mut shares = owners.iter();
             let are_fair = shares.all(|(owner, count)| owner.is_some() && *count <= share);
@@ -124,7 +105,7 @@ impl Stage {
     pub(super) async fn wait_until_done(&self) -> Result<()> {
         let expected = self.published;
         eventually("the last commit", WAIT, async || {
-            let done = booked_events(&self.pool).await?;
+            let done = booked_events(&self.servers.pool).await?;
             ensure!(done == expected, "{done} of {expected}");
             Ok(())
         })

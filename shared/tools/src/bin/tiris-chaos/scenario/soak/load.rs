@@ -56,7 +56,7 @@ impl Load {
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
 
-        let nats = jetstream::new(async_nats::connect(stage.nats.url()).await?);
+        let nats = jetstream::new(async_nats::connect(stage.servers.bot_url()).await?);
         tasks.spawn(publish(nats, counts.clone(), stop.clone()));
         for number in 0..REQUESTERS {
             let token = stage.api.token(&Population::email(number)).await?;

@@ -1,12 +1,10 @@
 //! The servers and programs of the soak, without proxies.
 
 use super::load::USERS;
+use crate::scenario::servers::Servers;
 use anyhow::{Result, ensure};
-use sqlx::PgPool;
-use sqlx::postgres::PgPoolOptions;
 use std::time::Duration;
-use tempfile::TempDir;
-use tiris_testing::{NatsServer, NatsSettings, PgServer, PgSettings, eventually, scratch_dir};
+use tiris_testing::eventually;
 use tiris_tools::{ApiServer, Service, booked_events};
 
 const WORKERS: usize = 2;
@@ -14,53 +12,39 @@ const WORKERS: usize = 2;
 const SETTLE_LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) struct Stage {
-    // Fields are dropped in this order: programs before servers, the folder last.
+    // Fields are dropped in this order: programs before servers.
     pub(super) api: ApiServer,
     workers: Vec<Service>,
-    pub(super) pool: PgPool,
-    pub(super) database_url: String,
-    pub(super) nats: NatsServer,
-    _postgres: PgServer,
-    _folder: TempDir,
+    pub(super) servers: Servers,
 }
 
 impl Stage {
     /// Starts everything and waits until it is ready.
     pub(super) async fn start() -> Result<Self> {
-        let folder = scratch_dir("soak")?;
-        let home = folder.path().join("postgres");
-        let postgres = PgServer::start(&home, PgSettings::default()).await?;
-        let database_url = postgres.url("postgres");
-        tiris_migrations::up(&database_url).await?;
-        let nats = NatsServer::start(&folder.path().join("nats"), NatsSettings::default()).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(4)
-            .connect_lazy(&database_url)?;
-        USERS.create(&pool).await?;
+        let servers = Servers::start("soak", USERS).await?;
+        let url = &servers.database_url;
+        let nats = servers.nats.url();
+        let folder = servers.folder();
 
         let mut workers = Vec::new();
         for slot in 0..WORKERS {
-            let log = folder.path().join(format!("ingest-{slot}.log"));
-            let mut worker = Service::launch("tiris-ingest", "run", &database_url, |command| {
-                command.env("NATS_URL", nats.url()).log(log)
+            let log = folder.join(format!("ingest-{slot}.log"));
+            let mut worker = Service::launch("tiris-ingest", "run", url, |command| {
+                command.env("NATS_URL", &nats).log(log)
             })?;
             worker.wait_until_ready().await?;
             workers.push(worker);
         }
-        let log = folder.path().join("api.log");
-        let mut api = ApiServer::launch(&database_url, folder.path(), |command| {
-            command.env("NATS_URL", nats.url()).log(log)
+        let log = folder.join("api.log");
+        let mut api = ApiServer::launch(url, folder, |command| {
+            command.env("NATS_URL", &nats).log(log)
         })?;
         api.wait_until_ready().await?;
 
         Ok(Self {
             api,
             workers,
-            pool,
-            database_url,
-            nats,
-            _postgres: postgres,
-            _folder: folder,
+            servers,
         })
     }
 
@@ -79,7 +63,7 @@ impl Stage {
     /// Waits until the books hold so many movements.
     pub(super) async fn wait_until_booked(&self, movements: u64) -> Result<()> {
         eventually("the last commit", SETTLE_LIMIT, async || {
-            let done = booked_events(&self.pool).await?;
+            let done = booked_events(&self.servers.pool).await?;
             ensure!(done == movements, "{done} of {movements}");
             Ok(())
         })
