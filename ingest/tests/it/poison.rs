@@ -6,9 +6,9 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Each reader that meets an unreadable header loses the connection of all lanes: those of the few lanes with messages, before
-/// they read by direct gets.
-const LOST_MAX: u64 = 8;
+/// A reader that meets an unreadable header loses the connection of all lanes; then the lane reads by direct gets. One loss is
+/// usual.
+const LOST_MAX: u64 = 2;
 
 /// A message as raw bytes, because a client library would refuse most of these.
 #[derive(Default)]

@@ -26,7 +26,7 @@ const LOAD: Load = Load {
 const SAME_LANE_MAX: Duration = Duration::from_secs(1);
 const OTHER_LANES_MAX: Duration = Duration::from_millis(100);
 /// A debug build takes this many times as long to parse messages, on a machine that may be busy.
-const DEBUG_FACTOR: u32 = 5;
+const DEBUG_FACTOR: u32 = 20;
 
 pub(crate) async fn run(options: &Options) -> Result<Outcome> {
     let (run, publishing) = Publishing::begin(LOAD, options).await?;
