@@ -116,7 +116,7 @@ pub struct Settings {
     pub retention: Retention,
 }
 
-/// What a user may publish in a minute, a tenth of it at once, before the events of others go first; `None` for no limit.
+/// What a user may publish in a minute, a part of it at once, before the events of others go first; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Number of messages.
