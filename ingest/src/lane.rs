@@ -54,10 +54,13 @@ const RECONNECT_MAX: Duration = Duration::from_secs(2);
 const BATCH_TARGET: Duration = Duration::from_millis(250);
 /// The same for messages of users who exceed their quota, for which others wait too.
 const DETOUR_TARGET: Duration = Duration::from_millis(100);
-/// How many of these are read at first.
+/// How many of these are read at first, and at least.
 const DETOUR_GETS: u64 = 16;
+const DETOUR_GETS_LEAST: u64 = 4;
 /// The weight of the first batch of a lane: more than 500 usual events.
 const BATCH_WEIGHT: u64 = 1024 * 1024;
+/// The weight that a slow batch leaves to the next: a longest event, or 30 usual ones.
+const BATCH_WEIGHT_LEAST: u64 = 64 * 1024;
 /// How long a read waits for its first message.
 const READ_WAIT: Duration = Duration::from_secs(1);
 /// The same while other work is left: messages that have arrived are there at once.
@@ -121,9 +124,9 @@ impl Lane {
             context,
             source: Source::default(),
             pending: Vec::new(),
-            pace: Pace::new(BATCH_WEIGHT, BATCH_TARGET),
-            detour_pace: Pace::new(BATCH_WEIGHT, DETOUR_TARGET),
-            detour_gets: Pace::new(DETOUR_GETS, DETOUR_TARGET / 2),
+            pace: Pace::new(BATCH_WEIGHT, BATCH_WEIGHT_LEAST, BATCH_TARGET),
+            detour_pace: Pace::new(BATCH_WEIGHT, BATCH_WEIGHT_LEAST, DETOUR_TARGET),
+            detour_gets: Pace::new(DETOUR_GETS, DETOUR_GETS_LEAST, DETOUR_TARGET / 2),
             read_of: 0,
             read_up_to: 0,
             retries: Retries::default(),
@@ -279,13 +282,9 @@ impl Lane {
         self.pending = match direct {
             Some(items) => items,
             None => {
-                let is_busy = self.retries.are_under_way() || self.detours.are_under_way();
-                let wait = if is_busy {
-                    READ_WAIT_BETWEEN
-                } else {
-                    READ_WAIT
-                };
-                self.source.next_batch(wait).await?
+                let wait = self.read_wait();
+                let passed = self.detours.users();
+                self.source.next_batch(wait, passed).await?
             }
         };
         if self.context.detours.is_on() {
@@ -294,6 +293,16 @@ impl Lane {
         self.count_redeliveries();
         self.measure_lag(None);
         Ok(None)
+    }
+
+    /// Returns how long to wait for new messages.
+    fn read_wait(&self) -> Duration {
+        if self.retries.are_under_way() || self.detours.are_under_way() {
+            let pause = self.detours.pause();
+            pause.clamp(READ_WAIT_BETWEEN, READ_WAIT)
+        } else {
+            READ_WAIT
+        }
     }
 
     /// Verifies the position before a reader is opened. Returns the mismatch when the lane must halt.

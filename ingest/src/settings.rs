@@ -42,7 +42,7 @@ pub struct RunArgs {
     #[arg(long, env = "TIRIS_USER_EVENTS_PER_MINUTE")]
     #[arg(default_value = "6000", value_name = "COUNT")]
     user_events_per_minute: String,
-    /// Bytes a user may publish in a minute, a tenth of them at once, before the events of others go first; 0 for no limit
+    /// Bytes a user may publish in a minute, a thirtieth of them at once, before the events of others go first; 0 for no limit
     #[arg(long, env = "TIRIS_USER_BYTES_PER_MINUTE")]
     #[arg(default_value = "16777216", value_name = "BYTES")]
     user_bytes_per_minute: String,
@@ -116,7 +116,7 @@ pub struct Settings {
     pub retention: Retention,
 }
 
-/// What a user may publish in a minute, a tenth of it at once, before the events of others go first; `None` for no limit.
+/// What a user may publish in a minute, a part of it at once, before the events of others go first; `None` for no limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Quota {
     /// Number of messages.

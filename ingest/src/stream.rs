@@ -9,7 +9,7 @@ mod reader;
 pub mod subjects;
 mod usage;
 
-pub use declare::{DeclareError, MESSAGE_BYTES_MAX, config_of, declare};
+pub use declare::{DeclareError, config_of, declare};
 pub use direct_get::{DirectMessage, first_from, message_at, next_from};
 pub use identity::{Mismatch, Remedy, StreamState};
 pub use limits::{Difference, Limit, differences};

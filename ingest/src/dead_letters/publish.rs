@@ -28,8 +28,9 @@ const MAX_AGE: Duration = Duration::from_hours(30 * 24);
 const DUPLICATE_WINDOW: Duration = Duration::from_secs(120);
 /// Longest reason in a header, in bytes.
 const REASON_BYTES_MAX: usize = 1024;
-/// Dead letters published before their acknowledgements are awaited.
-const AT_ONCE: u32 = 200;
+/// Dead letters published before their acknowledgements are awaited. Lanes share the connection, and even the longest of these
+/// are sent within milliseconds.
+const AT_ONCE: u32 = 50;
 /// How often the worker looks for dead letters, and how long it waits after a failure.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 const FAILURE_WAIT: Duration = Duration::from_secs(5);

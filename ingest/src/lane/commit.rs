@@ -25,6 +25,9 @@ use tiris_store::ledger::{self, Cause, Claims, Disposition, Entry, Waiting};
 use tracing::{Instrument, error_span};
 use uuid::Uuid;
 
+/// The weight of messages that are parsed in a few milliseconds.
+const PARSED_AT_ONCE: u64 = 64 * 1024;
+
 /// The messages that a transaction processes, and the cursor that it moves past them.
 pub(super) struct Batch<'a> {
     pub(super) items: Vec<&'a Item>,
@@ -177,9 +180,7 @@ async fn attempt(
     let key = position.key;
     let events = batch.items.len();
     // Before the transaction, whose locks others wait for.
-    for item in &batch.items {
-        item.work();
-    }
+    parse(&batch.items).await;
     let mut outcome = transact_with_races(context, position, batch).await;
     if let Err(Interrupt::Failed(error)) = &outcome {
         let is_the_event = may_be_the_event(error);
@@ -203,6 +204,19 @@ async fn attempt(
     let dispositions = outcome?;
     pace.succeeded(batch.weight(), started.elapsed());
     Ok(Some(dispositions))
+}
+
+/// Parses messages, and lets the other lanes of the process go on in between.
+async fn parse(items: &[&Item]) {
+    let mut parsed: u64 = 0;
+    for item in items {
+        item.work();
+        parsed += item.weight();
+        if parsed >= PARSED_AT_ONCE {
+            parsed = 0;
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 fn count_failure(key: LaneKey) {

@@ -28,7 +28,12 @@ impl Lane {
 
     async fn step_of(&mut self, detour: &Detour) -> Result<Step, Interrupt> {
         let items = self.read_detour(detour).await?;
+        let read = items.len();
         let items = &items[..fitting(&items, self.detour_pace, |_| false)];
+        if items.len() < read {
+            // The others are read again.
+            self.detour_gets.used(items.iter().map(|_| 1).sum());
+        }
         let last = items.last().map(|item| item.message.stream_seq);
         // The lane has not passed over messages on the user's subjects of an unknown type.
         let passed = items

@@ -1,5 +1,5 @@
-//! Users whose messages the lane passes over, because they exceed their quota. The lane processes them when nothing else
-//! waits, or for a part of its time; their order and everything else stays the same.
+//! Users whose messages the lane passes over, because they exceed their quota. The lane processes them for a part of its time;
+//! their order and everything else stays the same.
 //!
 //! Owns which messages are passed over, and whose turn it is. The database holds the truth: what is here is read again when
 //! the lane follows a stored position.
@@ -9,7 +9,7 @@ use super::share::Share;
 use crate::context::Context;
 use crate::plan::Item;
 use chrono::Utc;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tiris_domain::lane::LaneKey;
 use tiris_store::error::Result;
@@ -102,6 +102,12 @@ impl Detours {
         }
     }
 
+    /// Returns the users whose new messages the lane passes over.
+    pub(super) fn users(&self) -> BTreeSet<Uuid> {
+        let known = self.known.iter().flat_map(BTreeMap::keys);
+        known.copied().collect()
+    }
+
     /// Returns whether the lane passes over a message that it has read.
     pub(super) fn passes(&self, item: &Item) -> bool {
         let known = self.known.as_ref().zip(item.publisher);
@@ -187,6 +193,11 @@ impl Detours {
     /// Records that other messages took time.
     pub(super) fn give(&mut self, time: Duration) {
         self.share.give(time);
+    }
+
+    /// Returns how long the lane waits for other messages before a detour continues.
+    pub(super) fn pause(&self) -> Duration {
+        self.share.rest()
     }
 
     /// Records that no other message waits.

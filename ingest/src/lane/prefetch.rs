@@ -1,16 +1,19 @@
-//! Reads and parses the next batch in a task of its own while the lane commits the current one.
+//! Reads and parses the next batch in a task of its own while the lane commits the current one. Messages that the lane passes
+//! over are not parsed, and nothing is while the lane waits.
 //!
 //! The lane requests each batch over a bounded channel. So a batch is handed over only when the lane is ready for it, and is
 //! as large as it can be by then.
 
 use crate::context::Context;
-use crate::plan::{Item, plan};
+use crate::plan::Item;
 use crate::stream::{BatchLimits, Message, Reader};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 use tiris_domain::lane::LaneKey;
 use tiris_store::error::{Error, Result};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use uuid::Uuid;
 
 /// How often an idle reader checks for lost deliveries.
 const IDLE_CHECK_INTERVAL: Duration = Duration::from_secs(5);
@@ -33,7 +36,11 @@ pub(super) struct Backlog {
 
 enum Request {
     /// The next messages, as soon as there are any.
-    Batch(oneshot::Sender<Vec<Item>>),
+    Batch {
+        reply: oneshot::Sender<Vec<Item>>,
+        /// The users whose messages the lane passes over.
+        passed: BTreeSet<Uuid>,
+    },
     /// Whether the lane has received everything that the stream holds for it now.
     IsDrained(oneshot::Sender<bool>),
 }
@@ -58,6 +65,7 @@ impl Prefetch {
             requests: received,
             backlog: sender,
             waiting: None,
+            passed: BTreeSet::new(),
             ahead: Vec::new(),
             bytes: 0,
             checked_idle: Instant::now(),
@@ -74,9 +82,15 @@ impl Prefetch {
         *self.backlog.borrow()
     }
 
-    /// Returns the next batch; empty when no message arrived within `wait`.
-    pub(super) async fn next_batch(&mut self, wait: Duration) -> Result<Vec<Item>> {
-        let mut batch = self.request(Request::Batch).await?;
+    /// Returns the next batch; empty when no message arrived within `wait`. The lane passes over the messages of the users
+    /// `passed`.
+    pub(super) async fn next_batch(
+        &mut self,
+        wait: Duration,
+        passed: BTreeSet<Uuid>,
+    ) -> Result<Vec<Item>> {
+        let batch = |reply| Request::Batch { reply, passed };
+        let mut batch = self.request(batch).await?;
         match tokio::time::timeout(wait, &mut batch).await {
             Ok(Ok(items)) => Ok(items),
             Ok(Err(_)) => Err(self.failure().await),
@@ -125,6 +139,8 @@ struct Task {
     backlog: watch::Sender<Backlog>,
     /// The reply to the lane, while it waits for a batch.
     waiting: Option<oneshot::Sender<Vec<Item>>>,
+    /// The users whose messages the lane passed over at its last request.
+    passed: BTreeSet<Uuid>,
     /// Messages that were read and not handed over.
     ahead: Vec<Item>,
     bytes: usize,
@@ -137,7 +153,10 @@ impl Task {
             tokio::select! {
                 biased;
                 request = self.requests.recv() => match request {
-                    Some(Request::Batch(reply)) => self.waiting = Some(reply),
+                    Some(Request::Batch { reply, passed }) => {
+                        self.waiting = Some(reply);
+                        self.passed = passed;
+                    }
                     Some(Request::IsDrained(reply)) => drop(reply.send(self.is_drained().await?)),
                     None => return Ok(()),
                 },
@@ -159,7 +178,13 @@ impl Task {
 
     fn push(&mut self, message: Message) {
         self.bytes += message.bytes();
-        let item = Item::parse(message, self.key.stream, self.context.bare_subjects);
+        let item = Item::new(message, self.key.stream, self.context.bare_subjects);
+        let is_passed = item
+            .publisher
+            .is_some_and(|user| self.passed.contains(&user));
+        if !is_passed {
+            item.work();
+        }
         self.ahead.push(item);
         self.update_backlog(false);
     }
@@ -214,8 +239,12 @@ impl Task {
         let more = self.reader.ready_batch(&self.context.connection, limits)?;
 
         self.bytes += more.iter().map(Message::bytes).sum::<usize>();
-        let items = plan(more, self.key.stream, self.context.bare_subjects);
-        self.ahead.extend(items);
+        // The lane parses those that it takes.
+        let stream = self.key.stream;
+        let bare = self.context.bare_subjects;
+        let items = more.into_iter();
+        self.ahead
+            .extend(items.map(|message| Item::new(message, stream, bare)));
         Ok(())
     }
 
@@ -249,7 +278,7 @@ impl Task {
 
         while !self.ahead.is_empty() {
             match self.requests.recv().await {
-                Some(Request::Batch(reply)) => self.send(reply, false),
+                Some(Request::Batch { reply, .. }) => self.send(reply, false),
                 Some(Request::IsDrained(reply)) => drop(reply.send(false)),
                 None => return Ok(()),
             }

@@ -23,12 +23,13 @@ use uuid::Uuid;
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// Dead letters retried in one transaction.
 const RETRIES_MAX: u64 = 500;
-/// The same in the first transaction of a lane.
+/// The same in the first transaction of a lane, and after slow ones.
 const RETRIES_START: u64 = 64;
+const RETRIES_LEAST: u64 = 8;
 /// How long a transaction of retries should take: new messages wait for it.
 const RETRIES_TARGET: Duration = Duration::from_millis(100);
 /// Retries take at most one in this many parts of the lane's time while new messages wait.
-const PARTS: u32 = 2;
+const PARTS: u32 = 4;
 /// A failure that passes with time reduces the dead letters of the next transaction to this part, because the cause may be
 /// one of them.
 const REDUCTION: u64 = 4;
@@ -50,7 +51,7 @@ impl Default for Retries {
         Self {
             checked: None,
             under_way: false,
-            pace: Pace::new(RETRIES_START, RETRIES_TARGET),
+            pace: Pace::new(RETRIES_START, RETRIES_LEAST, RETRIES_TARGET),
             after: None,
             share: Share::one_in(PARTS),
         }

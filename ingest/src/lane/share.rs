@@ -34,6 +34,12 @@ impl Share {
         self.owed = self.owed.saturating_sub(time);
     }
 
+    /// Returns how long to wait for new messages before the other work continues, so that it takes at most half of the time
+    /// of a lane without any: other lanes need the machine too.
+    pub(super) fn rest(self) -> Duration {
+        self.owed / self.price.max(1)
+    }
+
     /// Records that no new message waits: nothing is owed.
     pub(super) fn forgive(&mut self) {
         self.owed = Duration::ZERO;
@@ -75,5 +81,17 @@ mod tests {
         share.forgive();
 
         assert!(share.is_free());
+        assert_eq!(share.rest(), Duration::ZERO);
+    }
+
+    #[test]
+    fn rests_as_long_as_it_worked_while_no_message_waits() {
+        for parts in 2..5 {
+            let mut share = Share::one_in(parts);
+
+            share.take(MILLI);
+
+            assert_eq!(share.rest(), MILLI);
+        }
     }
 }

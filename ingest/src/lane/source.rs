@@ -21,8 +21,9 @@ const FAILED_READERS_MAX: u32 = 3;
 /// Each further failure doubles the number of direct gets, up to two to the power of this number: every message that the
 /// client cannot receive costs all lanes their connection.
 const SINGLES_DOUBLINGS_MAX: u32 = 6;
-/// Direct gets that are sent at once, at first and at most.
+/// Direct gets that are sent at once, at first, after slow ones, and at most.
 const DIRECT_GETS_START: u64 = 32;
+const DIRECT_GETS_LEAST: u64 = 16;
 const DIRECT_GETS_MAX: u64 = 128;
 /// How long direct gets that are sent at once should take.
 const DIRECT_TARGET: Duration = Duration::from_millis(100);
@@ -76,7 +77,7 @@ impl Default for Source {
             failures: Failures::default(),
             is_suspect: false,
             unreadable_until: None,
-            direct_pace: Pace::new(DIRECT_GETS_START, DIRECT_TARGET),
+            direct_pace: Pace::new(DIRECT_GETS_START, DIRECT_GETS_LEAST, DIRECT_TARGET),
         }
     }
 }
@@ -124,14 +125,18 @@ impl Source {
         Ok(None)
     }
 
-    /// Returns the next messages of the open reader; empty when none arrived within `wait`. After an error, call
-    /// [`Source::fail`].
-    pub(super) async fn next_batch(&mut self, wait: Duration) -> Result<Vec<Item>> {
+    /// Returns the next messages of the open reader; empty when none arrived within `wait`. The lane passes over those of the
+    /// users `passed`. After an error, call [`Source::fail`].
+    pub(super) async fn next_batch(
+        &mut self,
+        wait: Duration,
+        passed: BTreeSet<Uuid>,
+    ) -> Result<Vec<Item>> {
         let Some(prefetch) = &mut self.prefetch else {
             return Ok(Vec::new());
         };
 
-        let items = prefetch.next_batch(wait).await?;
+        let items = prefetch.next_batch(wait, passed).await?;
         if !items.is_empty() || prefetch.backlog().is_confirmed {
             self.failures.reset();
         }

@@ -2,12 +2,20 @@
 
 use super::days;
 use std::time::Duration;
+use tiris_domain::event::EVENT_BYTES_MAX;
 use tiris_runtime::config::Problems;
 
 /// Longest retention of a stream, in days.
 const STREAM_DAYS_MAX: u32 = 3_650;
 /// Smallest budget for the copies of dead letters, in bytes: some letters of the longest payload.
 const DEAD_LETTER_BYTES_MIN: i64 = 1024 * 1024;
+/// Bytes of the headers of a message: several times those of a trace, a request id and a message id.
+const HEADER_BYTES_MAX: usize = 4 * 1024;
+/// The largest message that can be a valid event, with its headers, in bytes.
+const MESSAGE_BYTES_MAX: u32 = 68 * 1024;
+const _: () = assert!(MESSAGE_BYTES_MAX as usize == EVENT_BYTES_MAX + HEADER_BYTES_MAX);
+/// The smallest limit of a message in bytes: an event without free fields fits.
+const MESSAGE_BYTES_MIN: u32 = 4 * 1024;
 
 /// Settings of the streams' limits.
 #[derive(clap::Args, Clone, Debug)]
@@ -33,6 +41,11 @@ pub struct LimitArgs {
     #[arg(long, env = "TIRIS_STREAM_MESSAGES_PER_SUBJECT")]
     #[arg(default_value = "2000000", value_name = "COUNT")]
     stream_messages_per_subject: String,
+    /// Maximum size of a message with its headers in bytes (4096 to 69632, the longest valid event); larger ones are refused.
+    /// One user can store at most this times the messages above in each subject
+    #[arg(long, env = "TIRIS_STREAM_MESSAGE_BYTES")]
+    #[arg(default_value = "69632", value_name = "BYTES")]
+    stream_message_bytes: String,
     /// Maximum size of TRADING_DLQ, the copies of dead letters, in bytes (at least 1048576); the oldest copies make room
     #[arg(long, env = "TIRIS_DEAD_LETTER_STREAM_BYTES")]
     #[arg(default_value = "1073741824", value_name = "BYTES")]
@@ -52,6 +65,8 @@ pub struct StreamLimits {
     pub max_bytes: i64,
     /// Maximum number of messages of a subject in an event stream, -1 for unlimited.
     pub messages_per_subject: i64,
+    /// Maximum size of a message in an event stream, with its headers, in bytes.
+    pub message_bytes: i32,
     /// Maximum size of `TRADING_DLQ` in bytes.
     pub dead_letter_bytes: i64,
 }
@@ -70,6 +85,12 @@ impl LimitArgs {
         let per_subject = &self.stream_messages_per_subject;
         let messages_per_subject =
             limit(problems, "TIRIS_STREAM_MESSAGES_PER_SUBJECT", per_subject);
+        let message_bytes = problems.parse_within(
+            "TIRIS_STREAM_MESSAGE_BYTES",
+            &self.stream_message_bytes,
+            MESSAGE_BYTES_MIN,
+            MESSAGE_BYTES_MAX,
+        );
         let dead_letter_bytes = self.checked_dead_letter_bytes(problems);
 
         Some(StreamLimits {
@@ -78,6 +99,7 @@ impl LimitArgs {
             system_max_age: system_max_age?,
             max_bytes: max_bytes?,
             messages_per_subject: messages_per_subject?,
+            message_bytes: i32::try_from(message_bytes?).ok()?,
             dead_letter_bytes: dead_letter_bytes?,
         })
     }

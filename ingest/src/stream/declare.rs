@@ -19,8 +19,6 @@ use tiris_domain::lane::EventStream;
 use tiris_store::error::{Error, Result as StoreResult};
 use tiris_store::lanes;
 
-/// Largest message of a stream in bytes: twice the limit of an event, so that a too long event becomes a dead letter.
-pub const MESSAGE_BYTES_MAX: i32 = 128 * 1024;
 /// The shortest window that the server allows. Exactly-once does not depend on the broker's deduplication, by which one
 /// publisher could suppress the message of another.
 const DUPLICATE_WINDOW: Duration = Duration::from_millis(100);
@@ -39,7 +37,7 @@ pub fn config_of(stream: EventStream, settings: &StreamSettings) -> Config {
         discard: DiscardPolicy::New,
         deny_delete: true,
         deny_purge: true,
-        max_message_size: MESSAGE_BYTES_MAX,
+        max_message_size: limits.message_bytes,
         duplicate_window: DUPLICATE_WINDOW,
         num_replicas: limits.replicas,
         max_bytes: limits.max_bytes,

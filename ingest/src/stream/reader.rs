@@ -23,10 +23,11 @@ const INACTIVE_THRESHOLD: Duration = Duration::from_secs(30);
 const PULL_EXPIRES: Duration = Duration::from_secs(6);
 /// How often the server confirms that a waiting pull request is alive.
 const PULL_HEARTBEAT: Duration = Duration::from_secs(2);
-/// Messages and bytes of one pull request, which bound what a lane holds in memory besides its batch. The bytes are many times
-/// the longest message, because one that exceeds the rest of them would stop the lane without an error.
+/// Messages and bytes of one pull request, which bound what a lane holds in memory besides its batch, and what other lanes wait
+/// for on the common connection. The bytes are many times the longest message, because one that exceeds the rest of them would
+/// stop the lane without an error.
 const PULL_MESSAGES: usize = 500;
-const PULL_BYTES: usize = 4 * 1024 * 1024;
+const PULL_BYTES: usize = 1024 * 1024;
 
 /// Reads a range of a stream in order.
 pub struct Reader {

@@ -6,6 +6,8 @@ use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
 use async_nats::jetstream::stream::Info;
 use async_nats::jetstream::{self, ErrorCode};
 use futures_util::TryStreamExt;
+use tiris_domain::event::Kind;
+use tiris_domain::lane::EventStream;
 use tiris_store::error::Result;
 
 /// The subject of a stream with the most messages.
@@ -37,6 +39,22 @@ impl Usage {
         };
         let limit = limit.of(&self.info.config)?;
         u64::try_from(u128::from(used) * 1_000 / u128::from(limit)).ok()
+    }
+
+    /// Returns how many bytes one user can store in the stream at most; None for unlimited, and for a stream without events.
+    #[must_use]
+    pub fn user_bytes_max(&self) -> Option<u64> {
+        let config = &self.info.config;
+        let stream = EventStream::ALL
+            .into_iter()
+            .find(|stream| stream.name() == config.name)?;
+        let kinds = Kind::ALL.into_iter();
+        let kinds = kinds.filter(|kind| EventStream::of_kind(*kind) == stream);
+        let subjects: u64 = kinds.map(|_| 1).sum();
+        let messages = Limit::MessagesPerSubject.of(config)?;
+        let bytes = Limit::MessageBytes.of(config)?;
+
+        Some(subjects.saturating_mul(messages).saturating_mul(bytes))
     }
 }
 

@@ -1,4 +1,5 @@
-//! The metrics of the streams' limits: bytes, and messages of the subject that has most.
+//! The metrics of the streams' limits: bytes, messages of the subject that has most, and what one user can
+//! store.
 //!
 //! Every worker reads them, so that each reports the metrics, whichever is scraped.
 
@@ -42,4 +43,6 @@ fn gauge(stream: &'static str, usage: &Usage) {
     metrics::gauge!("ingest_stream_subject_messages", "stream" => stream).set(float(fullest));
     metrics::gauge!("ingest_stream_subject_messages_max", "stream" => stream)
         .set(limit(Limit::MessagesPerSubject));
+    metrics::gauge!("ingest_stream_user_bytes_max", "stream" => stream)
+        .set(float(usage.user_bytes_max().unwrap_or(0)));
 }

@@ -141,8 +141,8 @@ async fn the_stream_refuses_a_message_that_is_too_long() -> Result<()> {
     let world = World::new().await?;
     let subject = Kind::BalanceUpdated.subject_of(world.user);
 
-    let published = world.publish_bytes(&subject, vec![b' '; 129 * 1024]).await;
+    let published = world.publish_bytes(&subject, vec![b' '; 69 * 1024]).await;
 
-    ensure!(published.is_err(), "129 KiB were taken");
+    ensure!(published.is_err(), "69 KiB were taken");
     Ok(())
 }

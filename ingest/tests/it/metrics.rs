@@ -11,7 +11,7 @@ use tiris_domain::event::Kind;
 use tiris_runtime::metrics::catalog::{METRICS, Program};
 use tiris_testing::find_promtool;
 
-const OF_INGEST: [&str; 21] = [
+const OF_INGEST: [&str; 22] = [
     "ingest_events_total{stream=\"TRADING\",type=\"balance_updated\",outcome=\"applied\"} ",
     "ingest_events_total{stream=\"TRADING_SYSTEM\",type=\"signal\",outcome=\"dead\"} 1",
     "ingest_dead_letters_total{stream=\"TRADING_SYSTEM\",class=\"malformed\",code=\"",
@@ -28,6 +28,7 @@ const OF_INGEST: [&str; 21] = [
     "ingest_dead_letters_total{stream=\"TRADING\",class=\"rejected\",code=\"INTERNAL\"} 0",
     "ingest_stream_bytes_max{stream=\"TRADING_DLQ\"} 1073741824",
     "ingest_stream_subject_messages_max{stream=\"TRADING\"} 2000000",
+    "ingest_stream_user_bytes_max{stream=\"TRADING\"} 974848000000",
     "ingest_lanes_lost_total{stream=\"TRADING\"} 0",
     "database_acquire_timeouts_total 0",
     "dependency_up{dependency=\"lanes\",needed=\"true\"} 1",

@@ -3,9 +3,12 @@
 use crate::world::{WAIT, World};
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+
+/// A reader that meets an unreadable header loses the connection of all lanes; then the lane reads by direct gets. One loss is
+/// usual.
+const LOST_MAX: u64 = 2;
 
 /// A message as raw bytes, because a client library would refuse most of these.
 #[derive(Default)]
@@ -111,45 +114,39 @@ async fn unreadable_and_forged_headers_stop_no_lane() -> Result<()> {
     Ok(())
 }
 
-/// Publishes 500 credits of 1 BTC with headers, then one without. Returns how long the lanes need for them.
-async fn time_of_credits(world: &World, headers: &[u8]) -> Result<Duration> {
-    let booked = world.count("transactions").await?;
+/// Publishes credits of 1 BTC with a header that no client can parse.
+async fn publish_unreadable(world: &World, count: usize) -> Result<()> {
     let subject = world.subject();
     let mut frames = Vec::new();
-    for _ in 0..500 {
+    for _ in 0..count {
         let event = world.btc_credit("1").to_string();
         let raw = Raw {
             subject: subject.as_bytes(),
-            headers,
+            headers: b"NATS/1.0\r\nno colon\r\n\r\n",
             payload: event.as_bytes(),
         };
         frames.extend(raw.frame());
     }
-    publish_frames(world, &frames).await?;
-    world.send_credits(1).await?;
-
-    let begun = Instant::now();
-    world
-        .run_until("the credits", async || {
-            world.expect_rows("transactions", booked + 501).await
-        })
-        .await?;
-    Ok(begun.elapsed())
+    publish_frames(world, &frames).await
 }
 
 #[tokio::test]
-async fn many_unreadable_headers_hardly_delay_what_follows() -> Result<()> {
+async fn many_unreadable_headers_cost_few_connections() -> Result<()> {
     let world = World::new().await?;
+    let lost_before = world.connection.disconnects();
 
-    let ordinary = time_of_credits(&world, b"NATS/1.0\r\nA: colon\r\n\r\n").await?;
-    let unreadable = time_of_credits(&world, b"NATS/1.0\r\nno colon\r\n\r\n").await?;
+    publish_unreadable(&world, 500).await?;
+    world.send_credits(1).await?;
+    world
+        .run_until("the credits", async || {
+            world.expect_rows("transactions", 501).await
+        })
+        .await?;
 
-    let more = unreadable.saturating_sub(ordinary);
-    ensure!(
-        more < Duration::from_secs(1),
-        "{unreadable:?}, others {ordinary:?}"
-    );
-    assert_eq!(world.btc().await?, "1002");
+    let lost = world.connection.disconnects() - lost_before;
+    ensure!(lost > 0, "no reader met an unreadable header");
+    ensure!(lost <= LOST_MAX, "the connection was lost {lost} times");
+    assert_eq!(world.btc().await?, "501");
     world.expect_rows("dead_letters", 0).await
 }
 
@@ -207,7 +204,7 @@ async fn stores_a_dead_letter_with_the_longest_headers() -> Result<()> {
     let raw = Raw {
         subject: subject.as_bytes(),
         headers: &headers,
-        payload: &[b'x'; 65 * 1024],
+        payload: &[b'x'; 6 * 1024],
     };
     raw.publish(&world).await?;
     world

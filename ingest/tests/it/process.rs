@@ -153,7 +153,7 @@ async fn reports_a_hanging_database_and_can_be_stopped() -> Result<()> {
 }
 
 /// An invalid value for every setting that has one.
-const WRONG: [(&str, &str); 27] = [
+const WRONG: [(&str, &str); 28] = [
     ("DATABASE_URL", "mysql://u:hunter2@h/d"),
     ("TIRIS_DATABASE_CONNECTIONS", "1"),
     ("NATS_URL", "nats://[broken"),
@@ -175,6 +175,7 @@ const WRONG: [(&str, &str); 27] = [
     ("TIRIS_TRADING_SYSTEM_DAYS", ""),
     ("TIRIS_STREAM_BYTES", "-1"),
     ("TIRIS_STREAM_MESSAGES_PER_SUBJECT", "many"),
+    ("TIRIS_STREAM_MESSAGE_BYTES", "131072"),
     ("TIRIS_DEAD_LETTER_STREAM_BYTES", "1"),
     ("TIRIS_LOG_DAYS", "soon"),
     ("TIRIS_AUDIT_DAYS", "364"),

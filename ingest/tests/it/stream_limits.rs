@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use std::error::Error as _;
 use std::time::Duration;
 use tiris_domain::event::Kind;
+use tiris_domain::lane::EventStream;
 use tiris_ingest::settings::StreamSettings;
 use tiris_testing::eventually;
 use uuid::Uuid;
@@ -79,11 +80,43 @@ async fn a_full_subject_refuses_its_publisher_and_nobody_else() -> Result<()> {
 }
 
 #[tokio::test]
+async fn no_user_stores_more_than_their_share() -> Result<()> {
+    let world = World::new().await?;
+    let narrow = world.streams(|streams| {
+        streams.limits.messages_per_subject = 2;
+        streams.limits.message_bytes = 4_096;
+    });
+    world.declare_with(&narrow).await?;
+
+    let kinds = Kind::ALL.into_iter();
+    let kinds = kinds.filter(|kind| EventStream::of_kind(*kind) == EventStream::Trading);
+    for subject in kinds.map(|kind| kind.subject_of(world.user)) {
+        let (accepted, _) = world.flood(&subject, &[b'x'; 4_096]).await?;
+        assert_eq!(accepted, 2, "{subject}");
+    }
+    let neighbour = Kind::BalanceUpdated.subject_of(Uuid::now_v7());
+    let larger = world
+        .jetstream()
+        .publish(neighbour, vec![b'x'; 4_097].into());
+    let refusal = larger.await?.await.err().context("a refusal")?;
+
+    let why = format!("{refusal:?}");
+    ensure!(why.contains("message size exceeds maximum"), "{why}");
+    let json = world.run(&["status", "--json"]).await?;
+    let json: Value = serde_json::from_str(&json.stdout)?;
+    let stream = &json["streams"][0];
+    assert_eq!(stream["messages"], 14, "{stream}");
+    assert_eq!(stream["user_bytes_max"], 14 * 4_096, "{stream}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_last_start_decides_about_the_limits() -> Result<()> {
     let world = World::new().await?;
     let narrow = world.streams(|streams| {
         streams.limits.max_bytes = 10_000_000;
         streams.limits.messages_per_subject = 100;
+        streams.limits.message_bytes = 4_096;
         streams.limits.trading_max_age /= 2;
     });
 
@@ -94,9 +127,11 @@ async fn the_last_start_decides_about_the_limits() -> Result<()> {
 
     assert_eq!(narrowed.max_bytes, 10_000_000);
     assert_eq!(narrowed.max_messages_per_subject, 100);
+    assert_eq!(narrowed.max_message_size, 4_096);
     assert_eq!(narrowed.max_age, narrow.limits.trading_max_age);
     assert_eq!(widened.max_bytes, -1);
     assert_eq!(widened.max_messages_per_subject, 2_000_000);
+    assert_eq!(widened.max_message_size, 69_632);
     assert_eq!(
         widened.max_age,
         world.settings.streams.limits.trading_max_age
@@ -170,7 +205,7 @@ async fn the_runbook_lets_publishers_go_on_after_a_full_stream() -> Result<()> {
 
     // 1. `tiris-ingest status` names the full stream and the subject that fills it.
     let status = world.run(&["status"]).await?;
-    status.succeeds(&["TRADING", &bytes])?;
+    status.succeeds(&["TRADING", &bytes, "one user can fill it"])?;
     let json = world.run(&["status", "--json"]).await?;
     let json: Value = serde_json::from_str(&json.stdout)?;
     let stream = &json["streams"][0];

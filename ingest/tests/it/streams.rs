@@ -6,7 +6,7 @@ use serde_json::json;
 use tiris_domain::event::Kind;
 use tiris_domain::lane::{EventStream, lane_of};
 use tiris_ingest::lane::Step;
-use tiris_ingest::stream::{self, DeclareError, MESSAGE_BYTES_MAX, Mismatch, subjects};
+use tiris_ingest::stream::{self, DeclareError, Mismatch, subjects};
 use uuid::Uuid;
 
 #[tokio::test]
@@ -22,7 +22,7 @@ async fn declares_streams_once_and_leaves_them_unchanged() -> Result<()> {
         let transform = subjects::transform(stream, world.settings.streams.lanes);
         assert!(config.deny_delete, "{config:?}");
         assert!(config.deny_purge, "{config:?}");
-        assert_eq!(config.max_message_size, MESSAGE_BYTES_MAX);
+        assert_eq!(config.max_message_size, 68 * 1024);
         assert_eq!(config.subject_transform, Some(transform));
         assert_eq!(config.max_messages_per_subject, 2_000_000);
         assert!(config.discard_new_per_subject, "{config:?}");

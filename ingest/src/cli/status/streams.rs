@@ -70,23 +70,38 @@ pub(super) fn as_text(streams: &Result<Vec<Stream>, String>) -> String {
         Ok(streams) => streams,
         Err(why) => return format!("the limits of the streams are unknown: {why}"),
     };
-    let header = "stream|messages|bytes|limit|used|days|fullest subject|messages|limit|used";
-    let mut shown = table(header, 1..6);
+    let header = "stream|messages|bytes|limit|used|days|bytes of one user|fullest subject|messages|limit|used";
+    let mut shown = table(header, 1..7);
 
     for Stream { usage, .. } in streams {
         shown.add_row(row(usage));
     }
-    let notes = streams.iter().flat_map(|stream| {
-        let name = &stream.usage.info.config.name;
-        let differences = stream.differences.iter();
-        differences.map(move |difference| format!("\n{name}: {difference}"))
-    });
-
-    let notes: String = notes.collect();
+    let notes: String = streams.iter().flat_map(notes).collect();
     format!("{shown}{notes}")
 }
 
-fn row(usage: &Usage) -> [String; 10] {
+/// Returns what an operator should know about the limits of a stream, a line each.
+fn notes(stream: &Stream) -> Vec<String> {
+    let usage = &stream.usage;
+    let name = &usage.info.config.name;
+    let differences = stream.differences.iter();
+    let mut notes: Vec<String> = differences
+        .map(|difference| format!("\n{name}: {difference}"))
+        .collect();
+
+    let bytes = Limit::Bytes.of(&usage.info.config);
+    if let Some((user, bytes)) = usage.user_bytes_max().zip(bytes)
+        && user > bytes
+    {
+        notes.push(format!(
+            "\n{name}: one user can fill it with messages of maximal size, because {user} bytes are more than its {bytes}; \
+             lower TIRIS_STREAM_MESSAGES_PER_SUBJECT or TIRIS_STREAM_MESSAGE_BYTES"
+        ));
+    }
+    notes
+}
+
+fn row(usage: &Usage) -> [String; 11] {
     let Usage { info, fullest } = usage;
     let config = &info.config;
     let limit = |limit: Limit| {
@@ -104,6 +119,9 @@ fn row(usage: &Usage) -> [String; 10] {
         limit(Limit::Bytes),
         percent(usage.permille(Limit::Bytes)),
         days.to_string(),
+        usage
+            .user_bytes_max()
+            .map_or("-".to_owned(), |bytes| format!("at most {bytes}")),
         subject.unwrap_or_else(|| "-".to_owned()),
         messages.to_string(),
         limit(Limit::MessagesPerSubject),
@@ -138,6 +156,7 @@ fn stream_json(stream: &Stream) -> Value {
     json!({
         "stream": usage.info.config.name, "messages": state.messages, "bytes": state.bytes,
         "limits": object(limits), "settings_differ": object(differing), "fullest_subject": fullest,
+        "user_bytes_max": usage.user_bytes_max(),
     })
 }
 

@@ -62,7 +62,7 @@ fn no_objects(world: &World) -> Vec<Bad> {
         of_payload(world, b"{\"a\":\"\xff\"}", "NOT_JSON"),
         of_payload(world, "", "NOT_JSON"),
         padded(EVENT_BYTES_MAX + 1),
-        padded(120 * 1024),
+        padded(67 * 1024),
     ]
 }
 

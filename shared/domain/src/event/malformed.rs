@@ -4,7 +4,7 @@ use crate::json::JsonError;
 use crate::value::{EventId, Invalid};
 use uuid::Uuid;
 
-/// Longest payload of an event, in bytes. The stream accepts twice as much, so that longer events become dead letters.
+/// Longest payload of an event, in bytes. The broker refuses most longer messages: a stream leaves room for headers beside it.
 pub const EVENT_BYTES_MAX: usize = 64 * 1024;
 
 /// The reason why a message is not a valid event. A retry cannot succeed.

@@ -131,6 +131,7 @@ pub const METRICS: &[Metric] = metrics! {
     "ingest_stream_bytes" Gauge, ["stream"], Ingest, "Bytes that a stream stores; every worker reports all streams, so take the maximum";
     "ingest_stream_bytes_max" Gauge, ["stream"], Ingest, "Maximum size of a stream in bytes, 0 for unlimited";
     "ingest_stream_subject_messages" Gauge, ["stream"], Ingest, "Messages of the subject that has most in a stream; a subject belongs to one user and one event type";
+    "ingest_stream_user_bytes_max" Gauge, ["stream"], Ingest, "Bytes that one user can store in a stream at most: event types, times messages, times bytes of a message; 0 for unlimited";
     "ingest_stream_subject_messages_max" Gauge, ["stream"], Ingest, "Maximum number of messages of a subject of a stream, 0 for unlimited";
     "tiris_users" Gauge, ["status"], Ingest, "Users in the database; every worker reports all, so take the maximum";
     "tiris_tradings" Gauge, ["type", "status"], Ingest, "Tradings in the database by type (real, paper, backtest); every worker reports all, so take the maximum";
