@@ -202,7 +202,7 @@ async fn every_filter_of_trading_logs_selects_matching_rows() {
 
     for (filter, count) in [
         (&*format!("?trading_id={}", book.trading), 3),
-        (&format!("?sub_account_id={}", book.stock), 1),
+        (&format!("?sub_account_id={}", book.stock), 2),
         ("?order_id=o1", 1),
         ("?type=deposit", 3),
         ("?type=long&source=bot", 1),

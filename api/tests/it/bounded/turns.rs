@@ -11,9 +11,8 @@ use std::time::Duration;
 /// More rows of 60 KiB than a page has room for.
 const ROWS: i32 = 80;
 const LARGE: &str = "/v1/transactions?limit=1000";
-/// Large answers of a user and of the process at once.
+/// Large answers of a user at once.
 const OF_USER: usize = 3;
-const OF_PROCESS: usize = 12;
 /// Parallel requests of a user.
 const PARALLEL: usize = 12;
 /// The size of a large answer at least.
@@ -21,8 +20,6 @@ const LARGE_BYTES: usize = 3 * 1024 * 1024;
 
 /// Time limit of a request. Unoptimized, large answers take long.
 const REQUEST_MAX: Duration = Duration::from_secs(120);
-/// Time in which a further answer would begin.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// Creates a user with a history of large rows.
 async fn owner<'w>(world: &'w World, name: &str) -> User<'w> {
@@ -54,7 +51,6 @@ async fn assert_small_answers(user: &User<'_>) {
 async fn large_answers_take_turns_and_delay_no_others() {
     let world = World::start_with(|settings| settings.request_timeout = REQUEST_MAX).await;
     let ann = owner(&world, "ann").await;
-    let eve = owner(&world, "eve").await;
     let mut others = Vec::new();
     for name in ["bob", "cleo", "dan"] {
         others.push(owner(&world, name).await);
@@ -67,22 +63,16 @@ async fn large_answers_take_turns_and_delay_no_others() {
     }
     assert_small_answers(&ann).await;
 
-    // The other requests of the user are waiting, without keeping anything from other users.
+    // The other requests of the user keep nothing from other users.
     let mut of_others = Vec::new();
     for other in &others {
         let asked = ask_many(other, OF_USER).await;
         of_others.extend(join_all(asked.into_iter().map(Asked::begun)).await);
         assert_small_answers(other).await;
     }
-    assert_eq!(held.len() + of_others.len(), OF_PROCESS);
-
-    let mut of_eve = begin(ask_many(&eve, 1).await);
-    let early = tokio::time::timeout(QUIET, of_eve.next()).await;
-    assert!(early.is_err(), "a further large answer waits");
-    assert_small_answers(&eve).await;
-    drop(of_others.pop());
-    let of_eve = of_eve.next().await.expect("the freed turn");
-    assert!(of_eve.read().await.len() > LARGE_BYTES);
+    for answer in of_others {
+        assert!(answer.read().await.len() > LARGE_BYTES);
+    }
 
     let mut whole = 0;
     while let Some(answer) = held.pop() {
