@@ -111,7 +111,7 @@ CREATE FUNCTION answer_earlier_programs() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     has_name  boolean := EXISTS (SELECT FROM users u WHERE folded_name(u.username) = folded_name(NEW.username)
         AND u.username <> NEW.username AND u.id <> NEW.id AND u.status <> 'deleted' AND NOT u.username_shared);
-    has_email boolean := EXISTS (SELECT FROM users u WHERE folded_name(u.email) = folded_name(NEW.email)
+    has_email boolean := EXISTS (SELECT FROM users u WHERE folded_address(u.email) = folded_address(NEW.email)
         AND lower(u.email) <> lower(NEW.email) AND u.id <> NEW.id AND u.status <> 'deleted' AND NOT u.email_shared);
 BEGIN
     IF TG_OP = 'INSERT' AND has_name THEN
