@@ -5,7 +5,7 @@ mod memory;
 mod quotas;
 mod turns;
 
-use crate::world::{User, World, text};
+use crate::world::{User, World, begin_before_this_month, text};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use std::collections::BTreeSet;
@@ -33,6 +33,7 @@ const LARGE_ROWS: &str = "WITH large AS (SELECT jsonb_object_agg('k' || k, repea
 
 /// Inserts `rows` of [`LARGE_ROWS`] with `keys` keys into both histories of an account.
 pub(crate) async fn insert_large(pool: &PgPool, account: &str, rows: i32, keys: i32) {
+    begin_before_this_month(pool).await;
     sqlx::query(LARGE_ROWS)
         .bind(account)
         .bind(rows)

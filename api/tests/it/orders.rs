@@ -301,6 +301,7 @@ async fn the_cursor_of_an_order_leads_to_its_older_logs() {
     let book = user.book("grid", "10", "10").await;
     let id = user.order(&book, NewOrder::default()).await;
     let trading: uuid::Uuid = book.trading.parse().expect("an id");
+    world.begin_before_this_month().await;
     world.run(MANY_LOGS, trading).await;
 
     let order = user.get(&format!("/v1/orders/{id}")).await;

@@ -158,6 +158,7 @@ async fn settled(user: &User<'_>, table: &str) -> Vec<Uuid> {
 async fn paging_during_inserts_skips_and_repeats_nothing() {
     let world = World::start().await;
     let pool = world.pool();
+    world.begin_before_this_month().await;
 
     for mix in 0..MIXES {
         let mut dice = Dice(mix);

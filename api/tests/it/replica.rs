@@ -3,7 +3,7 @@
 use crate::bounded::held::{Asked, ask};
 use crate::bounded::{FEW_KEYS, insert_large};
 use crate::world::settings::settings;
-use crate::world::{User, World, text};
+use crate::world::{User, World, begin_before_this_month, text};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -24,10 +24,7 @@ fn at(url: &str) -> DatabaseConfig {
 
 /// Writes a history of the first account, one row a second until an hour ago, with the database as the reason of each row.
 async fn history(database: &TestDatabase, place: &'static str) {
-    sqlx::raw_sql("SELECT ensure_partitions(now() - interval '1 month', 0)")
-        .execute(database.pool())
-        .await
-        .expect("partitions");
+    begin_before_this_month(database.pool()).await;
 
     for statement in [
         "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, reason, \

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 pub(crate) use answer::Answer;
+pub(crate) use database::begin_before_this_month;
 pub(crate) use value::text;
 
 /// A public binding that every database has.

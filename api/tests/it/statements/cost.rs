@@ -98,10 +98,11 @@ async fn a_page_of_a_large_account_reads_few_blocks() {
     let recorded = Recorded::start().await;
     let user = recorded.world.user("ann").await;
     let book = user.book("grid", "0", "0").await;
+    recorded.world.begin_before_this_month().await;
     // Three rows in four belong to accounts with 25 rows each, the rest to one account.
     let rows = "INSERT INTO transactions (id, timestamp, user_id, trading_id, sub_account_id, event_time, direction, \
             reason, amount, closing_balance, sequence, trading_log_id) \
-        SELECT gen_random_uuid(), now() - n * interval '1 second', \
+        SELECT gen_random_uuid(), now() - n * interval '1 millisecond', \
             CASE WHEN mine THEN $1 ELSE md5('u' || n % 3000)::uuid END, CASE WHEN mine THEN $2 ELSE md5('t' || n % 3000)::uuid END, \
             CASE WHEN mine THEN $3 ELSE md5('a' || n % 3000)::uuid END, now(), 'credit', 'deposit', 1, n, n, gen_random_uuid() \
         FROM (SELECT n, n % 4 = 0 AS mine FROM generate_series(1, $4) n) r";

@@ -8,6 +8,14 @@ use tiris_domain::ids::new_id;
 use tiris_testing::{Role, eventually};
 use uuid::Uuid;
 
+/// Like [`World::begin_before_this_month`], for any database.
+pub(crate) async fn begin_before_this_month(pool: &PgPool) {
+    sqlx::raw_sql("SELECT ensure_partitions(now() - interval '1 month', 0)")
+        .execute(pool)
+        .await
+        .expect("partitions");
+}
+
 impl World {
     /// The connections of the test, as a superuser.
     pub(crate) fn pool(&self) -> &PgPool {
@@ -25,6 +33,11 @@ impl World {
             .execute(self.pool())
             .await
             .expect(statements);
+    }
+
+    /// Makes room in the histories for rows of the last days, which a new database has not: it begins with this month.
+    pub(crate) async fn begin_before_this_month(&self) {
+        begin_before_this_month(self.pool()).await;
     }
 
     /// Runs a statement with one parameter.
